@@ -1,0 +1,257 @@
+"""The facts of a run.
+
+Journal, timeline, live view and reports are folds over these events; the engine imports none of
+them. `at` is in seconds of the run's clock: monotonic, zero at `RunStarted`. Times of units are the
+guest's own, mapped to that clock, so an event may carry an `at` that is a little older than those
+of the events before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conveyor_sandbox.reports import Outcome, Stream, UnitKey
+
+
+class StopReason(StrEnum):
+    """Why decoding of a response ended."""
+
+    EOS = "eos"
+    LENGTH = "length"
+    CALL_CLOSED = "call_closed"
+    UNIT_FAILED = "unit_failed"
+    CANCELLED = "cancelled"
+    LIMIT = "limit"
+    """A limit of the run (tokens, seconds) was reached."""
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    LIMIT = "limit"
+    INTERRUPTED = "interrupted"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run began. `began` is the wall-clock time, ISO 8601, UTC."""
+
+    at: float
+    run_id: str
+    task: str
+    mode: str
+    backend: str
+    began: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoaded:
+    """The model is ready to decode. `seconds` is how long that took."""
+
+    at: float
+    label: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxStarted:
+    """A sandbox is ready. `seconds` is how long that took; `python` the guest's version."""
+
+    at: float
+    kind: str
+    image: str
+    python: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The model was asked for a response."""
+
+    at: float
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """The turn's first token was decoded."""
+
+    at: float
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaDecoded:
+    """A decoding step ended. `text` may be empty."""
+
+    at: float
+    turn: int
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallOpened:
+    """The response opened a tool call; its text begins at character `start` of the response.
+
+    `lane` names the state that its units touch.
+    """
+
+    at: float
+    turn: int
+    call: int
+    tool: str
+    lane: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallClosed:
+    """The call's text is complete (or was cut off: `complete` is False), `text` being all of it."""
+
+    at: float
+    turn: int
+    call: int
+    text: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnitReady:
+    """A unit closed: no continuation of the text can change it.
+
+    `at` is when the delta that closed it was decoded. `span` is its first and last line.
+    """
+
+    at: float
+    unit: UnitKey
+    span: tuple[int, int]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitHeld:
+    """A ready unit may not start yet: the policy waits for the end of the call."""
+
+    at: float
+    unit: UnitKey
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStarted:
+    """A unit began to run."""
+
+    at: float
+    unit: UnitKey
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReceived:
+    """Code in the sandbox wrote something, attributed to the unit that ran (or had run last)."""
+
+    at: float
+    unit: UnitKey
+    stream: Stream
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFinished:
+    """A unit ended; it ran from `started_at` to `at`."""
+
+    at: float
+    unit: UnitKey
+    started_at: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSkipped:
+    """A unit will not run."""
+
+    at: float
+    unit: UnitKey
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A call's effects were taken back. `lost` says what else went with them, if anything did."""
+
+    at: float
+    call: int
+    lost: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call is over, with its final outcome."""
+
+    at: float
+    call: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeStopped:
+    """Decoding of the turn's response ended."""
+
+    at: float
+    turn: int
+    reason: StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """Decoding and all calls of the turn are over."""
+
+    at: float
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxDied:
+    """The sandbox ended while it was in use."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run is over. `answer` is the last response without a call, if there was one."""
+
+    at: float
+    status: RunStatus
+    answer: str | None
+    reason: str
+
+
+Event = (
+    RunStarted
+    | ModelLoaded
+    | SandboxStarted
+    | TurnStarted
+    | FirstToken
+    | DeltaDecoded
+    | CallOpened
+    | CallClosed
+    | UnitReady
+    | UnitHeld
+    | UnitStarted
+    | OutputReceived
+    | UnitFinished
+    | UnitSkipped
+    | RolledBack
+    | CallEnded
+    | DecodeStopped
+    | TurnEnded
+    | SandboxDied
+    | RunEnded
+)
+
+Emit = Callable[[Event], None]

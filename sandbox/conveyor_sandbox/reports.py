@@ -1,0 +1,115 @@
+"""What a sandbox reports about the code it runs.
+
+All times are seconds of the host's monotonic clock: the guest's own clock, mapped by the client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a unit or a call ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+
+
+class Stream(StrEnum):
+    """Where output came from."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something failed.
+
+    `kind` is the finer distinction: `exception`, `exit`, `crash`, `memory`, `syntax`, `input`,
+    `timeout`, `interrupt`, `sandbox_died`. `type` and `message` are the exception's, where there
+    is one; `traceback` is what Python would have printed.
+    """
+
+    kind: str
+    type: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a unit or a call ended. `result` is the shown value of its last expression."""
+
+    status: Status
+    failure: Failure | None = None
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitKey:
+    """A unit's identity in a run: the call's number (from 1) and its place in it (from 0)."""
+
+    call: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A unit began to run."""
+
+    unit: UnitKey
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Text that a unit wrote."""
+
+    unit: UnitKey
+    stream: Stream
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A unit ended, having run from `started_at` to `at`."""
+
+    unit: UnitKey
+    outcome: Outcome
+    started_at: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A unit will not run, since an earlier one of its call failed."""
+
+    unit: UnitKey
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A call ended: its text was checked as a whole and its last value shown."""
+
+    call: int
+    outcome: Outcome
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The sandbox is gone; nothing more will be reported."""
+
+    reason: str
+    at: float
+
+
+Report = Started | Output | Finished | Skipped | Ended | Died
