@@ -1,0 +1,1 @@
+"""Dialects: how model families write tool calls in their responses."""

@@ -44,11 +44,21 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a unit or a call ended. `result` is the shown value of its last expression."""
+    """How a unit or a call ended.
+
+    `result` is the shown value of a call's last expression. `exited`: the code ended its call by
+    itself, with `sys.exit(0)`.
+    """
 
     status: Status
     failure: Failure | None = None
     result: str | None = None
+    exited: bool = False
+
+    @property
+    def ends_call(self) -> bool:
+        """Whether nothing more of the call may run."""
+        return self.status is not Status.OK or self.exited
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,14 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Restarted:
+    """The interpreter was lost, or given up, and is empty again. Files stay."""
+
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Died:
     """The sandbox is gone; nothing more will be reported."""
 
@@ -112,4 +130,4 @@ class Died:
     at: float
 
 
-Report = Started | Output | Finished | Skipped | Ended | Died
+Report = Started | Output | Finished | Skipped | Ended | Restarted | Died

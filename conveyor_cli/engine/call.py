@@ -1,0 +1,202 @@
+"""One tool call while it is decoded and run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+
+from conveyor_cli.engine.clock import RunClock
+from conveyor_cli.engine.events import (
+    CallClosed,
+    CallEnded,
+    Emit,
+    OutputReceived,
+    RolledBack,
+    UnitFinished,
+    UnitHeld,
+    UnitReady,
+    UnitSkipped,
+    UnitStarted,
+)
+from conveyor_cli.engine.policy import Mode, may_start
+from conveyor_sandbox.reports import (
+    Died,
+    Ended,
+    Failure,
+    Finished,
+    Outcome,
+    Output,
+    Report,
+    Restarted,
+    Skipped,
+    Started,
+    Status,
+    Stream,
+    UnitKey,
+)
+from conveyor_tools.splitters.base import Splitter, Unit
+from conveyor_tools.tool import Session
+
+LOST = "the interpreter started afresh: variables are gone, files stay"
+
+
+class Abandoned(Enum):
+    """Why a call ends before its text does."""
+
+    UNIT_FAILED = "a unit failed"
+    CUT_OFF = "the response was cut off"
+    CANCELLED = "stopped by the user"
+
+
+class OpenCall:
+    """A call from the first character of its text to its outcome.
+
+    Text comes in through `feed` and `close` (or `abandon`), reports of its units through `hear`;
+    `settle` waits for the outcome. `on_ended_early` is told as soon as a unit ends the call.
+    """
+
+    def __init__(
+        self,
+        turn: int,
+        number: int,
+        splitter: Splitter,
+        session: Session,
+        mode: Mode,
+        emit: Emit,
+        clock: RunClock,
+        on_ended_early: Callable[[], None],
+    ) -> None:
+        self.number = number
+        self.splitter = splitter
+        self.units: list[Unit] = []
+        self.skipped: list[int] = []
+        self.output = {Stream.STDOUT: "", Stream.STDERR: ""}
+        self.last_unit: int | None = None
+        """The unit that ended the call before its text did."""
+        self._turn = turn
+        self._session = session
+        self._mode = mode
+        self._emit = emit
+        self._clock = clock
+        self._on_ended_early = on_ended_early
+        self._text: list[str] = []
+        self._held: list[UnitKey] = []
+        self._closed = False
+        self._abandoned: Abandoned | None = None
+        self._ran = False
+        self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._restarted = asyncio.Event()
+        self.lost = False
+        """Whether the interpreter lost its state, in this call."""
+
+    # Text, from the dialect
+
+    def feed(self, text: str, at: float) -> None:
+        """More of the call's text, decoded at that time of the run."""
+        self._text.append(text)
+        self._take(self.splitter.feed(text), at)
+
+    def close(self, at: float, length: int | None = None) -> None:
+        """The text is complete, or was so after `length` characters already."""
+        if length is not None:
+            self._text = ["".join(self._text)[:length]]
+            self.splitter.truncate(length)
+        self._take(self.splitter.flush(), at)
+        self._end_text(at, complete=True)
+        for key in self._held:
+            self._session.run(key, self.units[key.index])
+        self._session.end(self.number)
+
+    def abandon(self, why: Abandoned, at: float) -> None:
+        """The text ends here, incomplete; units that were not released never run."""
+        if self._abandoned is None:
+            self._abandoned = why
+            if why is not Abandoned.UNIT_FAILED:
+                self._session.cancel(self.number)
+        if not self._closed:
+            self._end_text(at, complete=False)
+            for key in self._held:
+                self._skip(key, at)
+            self._session.end(self.number)
+
+    def _end_text(self, at: float, *, complete: bool) -> None:
+        self._closed = True
+        self._emit(CallClosed(at, self._turn, self.number, "".join(self._text), complete))
+
+    def _take(self, units: list[Unit], at: float) -> None:
+        """Release new units, or hold them, as the policy says."""
+        for unit in units:
+            if unit.blank:
+                continue
+            key = UnitKey(self.number, unit.index)
+            self.units.append(unit)
+            self._emit(UnitReady(at, key, unit.span, unit.text))
+            if may_start(self._mode, call_closed=self._closed):
+                self._session.run(key, unit)
+            else:
+                self._held.append(key)
+                self._emit(UnitHeld(at, key))
+
+    # Reports, from the session
+
+    def hear(self, report: Report) -> None:
+        """What the session reports of this call, or of what goes on after it."""
+        match report:
+            case Started(unit, at):
+                self._ran = True
+                self._emit(UnitStarted(self._clock.at(at), unit))
+            case Output(unit, stream, text, at):
+                self.output[stream] += text
+                self._emit(OutputReceived(self._clock.at(at), unit, stream, text))
+            case Finished(unit, outcome, started_at, at):
+                started = self._clock.at(started_at)
+                self._emit(UnitFinished(self._clock.at(at), unit, started, outcome))
+                if outcome.ends_call and self.last_unit is None:
+                    self.last_unit = unit.index
+                    self._on_ended_early()
+            case Skipped(unit, at):
+                self._skip(unit, self._clock.at(at))
+            case Ended(_, outcome, _):
+                if not self._ended.done():
+                    self._ended.set_result(outcome)
+            case Restarted(_, at):
+                self.lost = True
+                self._emit(RolledBack(self._clock.at(at), self.number, LOST))
+                self._restarted.set()
+            case Died(reason, _):
+                self._restarted.set()
+                if not self._ended.done():
+                    failure = Failure("sandbox_died", "SandboxDied", reason)
+                    self._ended.set_result(Outcome(Status.ERROR, failure))
+                self._on_ended_early()
+
+    def _skip(self, key: UnitKey, at: float) -> None:
+        self.skipped.append(key.index)
+        self._emit(UnitSkipped(at, key))
+
+    # The outcome
+
+    async def settle(self) -> Outcome:
+        """Wait until the call is over; take it back where it was invalid or not complete."""
+        outcome = self._judge(await self._ended)
+        if outcome.status in (Status.ROLLED_BACK, Status.CANCELLED) and self._ran:
+            self._session.roll_back(self.number)
+            await self._restarted.wait()
+        self._emit(CallEnded(self._clock.now(), self.number, outcome))
+        return outcome
+
+    def _judge(self, outcome: Outcome) -> Outcome:
+        """The call's own outcome, given how its units ended."""
+        failure = outcome.failure
+        if failure is not None and failure.kind == "sandbox_died":
+            return outcome
+        if self._abandoned is Abandoned.CUT_OFF:
+            message = "the response ended before the call did"
+            return Outcome(Status.ROLLED_BACK, Failure("cut_off", "CutOff", message))
+        if self._abandoned is Abandoned.CANCELLED:
+            return replace(outcome, status=Status.CANCELLED)
+        if failure is not None and failure.kind == "syntax":
+            return replace(outcome, status=Status.ROLLED_BACK)
+        return outcome

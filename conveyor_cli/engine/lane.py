@@ -1,0 +1,34 @@
+"""A lane: the one way to one state, on which calls follow each other."""
+
+from __future__ import annotations
+
+from conveyor_cli.engine.call import OpenCall
+from conveyor_sandbox.reports import Died, Report
+from conveyor_tools.tool import Session
+
+
+class Lane:
+    """Routes what a session reports to the call that it is about.
+
+    Output that comes after a call's end (from a thread, a child process) belongs to that call.
+    """
+
+    def __init__(self, name: str, session: Session) -> None:
+        self.name = name
+        self.session = session
+        self.died: str | None = None
+        """Why the sandbox under the session is gone, if it is."""
+        self._call: OpenCall | None = None
+        session.listen(self._hear)
+
+    def open(self, call: OpenCall) -> None:
+        """From now on, reports are about this call."""
+        self._call = call
+        if self.died is not None:
+            call.hear(Died(self.died, 0.0))
+
+    def _hear(self, report: Report) -> None:
+        if isinstance(report, Died):
+            self.died = report.reason
+        if self._call is not None:
+            self._call.hear(report)

@@ -1,0 +1,95 @@
+"""A run: get the model and the sandbox ready side by side, answer one prompt, give all back."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from dataclasses import dataclass
+
+from conveyor_cli.backends.base import Backend, Progress
+from conveyor_cli.engine.agent import Agent, Ending
+from conveyor_cli.engine.clock import RunClock
+from conveyor_cli.engine.events import (
+    Emit,
+    ModelLoaded,
+    RunEnded,
+    RunStarted,
+    RunStatus,
+    StopReason,
+)
+from conveyor_cli.engine.workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a run is called. `backend` is the backend's kind, not its label."""
+
+    run_id: str
+    task: str
+    mode: str
+    backend: str
+
+
+class Run:
+    """One prompt, from `RunStarted` to `RunEnded`."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        agent: Agent,
+        backend: Backend,
+        workplace: Workplace,
+        emit: Emit,
+        progress: Progress,
+    ) -> None:
+        self._identity = identity
+        self._agent = agent
+        self._backend = backend
+        self._workplace = workplace
+        self._emit = emit
+        self._progress = progress
+        self.clock = RunClock()
+
+    async def run(self, prompt: str, seconds: float) -> Ending:
+        """Run to the end. Raises ModelError and SandboxError; the run has ended then too."""
+        who = self._identity
+        began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        self._emit(
+            RunStarted(self.clock.now(), who.run_id, who.task, who.mode, who.backend, began)
+        )
+        ending = Ending(RunStatus.FAILED, None, "it ended unexpectedly")
+        try:
+            await self._get_ready()
+            ending = await self._answer(prompt, seconds)
+        except asyncio.CancelledError:
+            ending = Ending(RunStatus.INTERRUPTED, None, "interrupted")
+            raise
+        except Exception as error:
+            ending = Ending(RunStatus.FAILED, None, str(error))
+            raise
+        finally:
+            self._emit(RunEnded(self.clock.now(), ending.status, ending.answer, ending.reason))
+        return ending
+
+    async def _get_ready(self) -> None:
+        """Load the model and start the sandbox, side by side."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._load())
+                group.create_task(self._workplace.open(self._progress, self._emit, self.clock))
+        except* Exception as problems:
+            raise problems.exceptions[0] from None
+
+    async def _load(self) -> None:
+        began = self.clock.now()
+        await self._backend.load(self._progress)
+        now = self.clock.now()
+        self._emit(ModelLoaded(now, self._backend.label, now - began))
+
+    async def _answer(self, prompt: str, seconds: float) -> Ending:
+        loop = asyncio.get_running_loop()
+        limit = loop.call_later(seconds, self._agent.halt, StopReason.LIMIT)
+        try:
+            return await self._agent.ask(prompt, self._emit, self.clock)
+        finally:
+            limit.cancel()

@@ -1,0 +1,76 @@
+"""Where a run's calls are run: one sandbox, replaced once if it dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conveyor_cli.engine.clock import RunClock
+from conveyor_cli.engine.events import Emit, SandboxDied, SandboxStarted
+from conveyor_cli.engine.lane import Lane
+from conveyor_sandbox import errors
+from conveyor_sandbox.client import GuestClient
+from conveyor_sandbox.sandbox import Progress, Sandbox
+from conveyor_tools.splitters.base import Splitter
+from conveyor_tools.tool import Tool
+
+_LIVES = 2
+"""Sandboxes that a run may use up before it is over."""
+
+
+class Workplace:
+    """The sandbox of a run and the lanes in it."""
+
+    def __init__(self, make: Callable[[], Sandbox], image: str) -> None:
+        self._make = make
+        self._image = image
+        self._sandbox: Sandbox | None = None
+        self._guest: GuestClient | None = None
+        self._lane: Lane | None = None
+        self._used = 0
+
+    async def open(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
+        """Start a sandbox. Raises SandboxError."""
+        began = clock.now()
+        self._used += 1
+        self._sandbox = self._make()
+        self._guest = await self._sandbox.start(progress)
+        python = ".".join(map(str, self._guest.python))
+        kind, now = self._sandbox.kind, clock.now()
+        image = self._image if kind == "docker" else ""
+        emit(SandboxStarted(now, kind, image, python, now - began))
+
+    def splitter(self, tool: Tool) -> Splitter:
+        """A splitter for a call of the tool."""
+        assert self._guest is not None
+        return tool.splitter(self._guest)
+
+    def lane(self, tool: Tool) -> Lane:
+        """The lane of the tool's state."""
+        assert self._guest is not None
+        if self._lane is None:
+            self._lane = Lane(tool.lane, tool.open(self._guest))
+        return self._lane
+
+    async def replace_dead(self, progress: Progress, emit: Emit, clock: RunClock) -> bool:
+        """Start a fresh sandbox if this one died. Returns whether it had to.
+
+        Raises:
+            SandboxDied: it was the run's last one.
+            SandboxError: no other one can be had.
+        """
+        if self._lane is None or self._lane.died is None:
+            return False
+        reason = self._lane.died
+        emit(SandboxDied(clock.now(), reason))
+        await self.close()
+        if self._used >= _LIVES:
+            raise errors.SandboxDied(f"the sandbox died twice: {reason}")
+        await self.open(progress, emit, clock)
+        return True
+
+    async def close(self) -> None:
+        """End the sandbox, with everything in it."""
+        sandbox, self._sandbox = self._sandbox, None
+        self._guest = self._lane = None
+        if sandbox is not None:
+            await sandbox.stop()

@@ -1,0 +1,72 @@
+"""What the model is told: its instructions, and what became of its calls.
+
+The words depend only on what ran and how it ended, never on when: so partial and sequential
+execution give the same conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conveyor_sandbox.reports import Failure, Outcome, Status, Stream
+from conveyor_tools.splitters.base import Unit
+
+_SHOWN = 4000
+"""Characters of each part that the model is shown; of longer ones, the beginning and the end."""
+
+
+def system_prompt(own: str | None, instructions: Sequence[str]) -> str:
+    """The task's own system text, and what the tools say of themselves."""
+    return "\n\n".join([*([own] if own else []), *instructions])
+
+
+def observation(
+    outcome: Outcome,
+    units: Sequence[Unit],
+    last_unit: int | None,
+    output: dict[Stream, str],
+    *,
+    lost: bool,
+) -> str:
+    """What became of a call, for the model.
+
+    `last_unit` is the unit that ended the call early, if one did. `lost`: earlier variables are
+    gone with it.
+    """
+    parts = []
+    if output[Stream.STDOUT]:
+        parts.append(f"Output:\n{shorten(output[Stream.STDOUT])}")
+    if output[Stream.STDERR]:
+        parts.append(f"Standard error:\n{shorten(output[Stream.STDERR])}")
+    if outcome.result is not None:
+        parts.append(f"Result: {shorten(outcome.result)}")
+    if outcome.failure is not None:
+        parts.append(_failure(outcome, outcome.failure, units, last_unit))
+    elif not parts:
+        parts.append("The code ran without output.")
+    if lost:
+        parts.append("The interpreter was restarted: variables of earlier code are gone.")
+    return "\n\n".join(parts)
+
+
+def _failure(
+    outcome: Outcome, failure: Failure, units: Sequence[Unit], last_unit: int | None
+) -> str:
+    why = shorten((failure.traceback or f"{failure.type}: {failure.message}").strip())
+    if outcome.status is Status.ROLLED_BACK:
+        return f"The code is not valid, so none of it counts as run:\n{why}"
+    failed = next((unit for unit in units if unit.index == last_unit), None)
+    if failed is None:
+        return f"Error:\n{why}"
+    first, last = failed.span
+    where = f"line {first}" if first == last else f"lines {first} to {last}"
+    before = f" Lines before it were run." if first > 1 else ""
+    return f"Error at {where}.{before} Nothing after it was run.\n{why}"
+
+
+def shorten(text: str) -> str:
+    """The beginning and the end of a text that is too long to show."""
+    if len(text) <= _SHOWN:
+        return text
+    half = _SHOWN // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"

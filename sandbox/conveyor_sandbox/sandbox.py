@@ -1,0 +1,55 @@
+"""What a sandbox is, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from conveyor_sandbox.client import GuestClient
+
+Progress = Callable[[str, float | None], None]
+"""Told of long work: what is being done, and the fraction done (0 to 1) where it is known."""
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What code in a sandbox may use. Sizes in bytes, times in seconds.
+
+    The workspace and `/tmp` are memory too: they count towards `memory`.
+    """
+
+    memory: int = 1024 * MIB
+    cpus: float = 2.0
+    pids: int = 128
+    unit_timeout: float = 30.0
+    workspace_size: int = 256 * MIB
+    output: int = MIB // 4
+    """What is kept of each of a call's two output streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """What sandbox a run asks for. `files` maps paths in the workspace to their content."""
+
+    image: str = "conveyor-sandbox"
+    limits: Limits = field(default_factory=Limits)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    runtime: str | None = None
+
+
+class Sandbox(Protocol):
+    """One isolated place with a guest in it. Serves one run, is never reused."""
+
+    @property
+    def kind(self) -> str:
+        """`docker` or `local`."""
+
+    async def start(self, progress: Progress) -> GuestClient:
+        """Make the place and start the guest. Raises SandboxError, leaving nothing behind."""
+
+    async def stop(self) -> None:
+        """End everything in it and remove it. May be called more than once, at any time."""

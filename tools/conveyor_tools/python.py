@@ -1,0 +1,52 @@
+"""The `python` tool: statements, run one by one in the sandbox's interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conveyor_sandbox.client import GuestClient
+from conveyor_sandbox.reports import Report, UnitKey
+from conveyor_tools.splitters.base import Splitter, Unit
+from conveyor_tools.splitters.python import PythonSplitter
+
+
+class PythonTool:
+    """Python code in a fenced block; variables and files stay from call to call."""
+
+    name = "python"
+    tags = ("python", "py", "python3")
+    lane = "python"
+    language = "python"
+    instructions = (
+        "You can run Python. Write one fenced code block that begins with ```python; it is run, "
+        "and you are shown what it prints. Variables stay for later blocks. Use print() to see a "
+        "value. When you know the answer, say it without a code block."
+    )
+
+    def splitter(self, guest: GuestClient) -> Splitter:
+        return PythonSplitter(guest.python)
+
+    def open(self, guest: GuestClient) -> PythonSession:
+        return PythonSession(guest)
+
+
+class PythonSession:
+    """The interpreter of one run. Until undo exists, taking back a call empties all of it."""
+
+    def __init__(self, guest: GuestClient) -> None:
+        self._guest = guest
+
+    def listen(self, listener: Callable[[Report], None]) -> None:
+        self._guest.listen(listener)
+
+    def run(self, key: UnitKey, unit: Unit) -> None:
+        self._guest.run(key, unit.text, unit.line)
+
+    def end(self, call: int) -> None:
+        self._guest.end(call)
+
+    def cancel(self, call: int) -> None:
+        self._guest.cancel(call)
+
+    def roll_back(self, call: int) -> None:  # noqa: ARG002 - all calls share the interpreter
+        self._guest.restart()
