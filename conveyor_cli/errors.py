@@ -2,7 +2,8 @@
 
 ConveyorError
 ├── UsageError     a wrong flag, a wrong file, an invalid task                2
-└── ModelError     a model that cannot be had, loaded or run                  4
+├── ModelError     a model that cannot be had, loaded or run                  4
+└── Interrupted    raised in long work when the user has asked to stop      130
 conveyor_sandbox.SandboxError   no sandbox, or it was lost                    3
 
 A tool's failure is no exception: it is an `Outcome`, told to the model.
@@ -45,6 +46,12 @@ class ModelError(ConveyorError):
     """A model that cannot be found, fetched, loaded or run."""
 
     code = Exit.MODEL
+
+
+class Interrupted(ConveyorError):  # noqa: N818 - what happened, nobody's error
+    """The user asked to stop while something long was under way."""
+
+    code = Exit.INTERRUPTED
 
 
 def exit_code(error: ConveyorError | SandboxError) -> Exit:

@@ -93,10 +93,13 @@ class Backend(Protocol):
         """What to show the user, e.g. `smollm2-135m bf16 cpu`."""
 
     async def load(self, progress: Progress) -> None:
-        """Get ready to decode. Raises ModelError."""
+        """Get ready to decode; returns at once where that was done. Raises ModelError."""
 
     def respond(self, messages: Sequence[Message], sampling: Sampling) -> Response:
         """Start a response to the conversation. Returns at once."""
+
+    async def forget(self) -> None:
+        """Begin afresh: the next response owes nothing to earlier ones (no cache, no position)."""
 
     async def close(self) -> None:
         """Give everything back. A response still running is stopped."""

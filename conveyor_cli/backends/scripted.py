@@ -66,6 +66,10 @@ class ScriptedBackend:
         self._next += 1
         return ScriptedResponse(text, self._rate, self._chunk, sampling.max_new_tokens)
 
+    async def forget(self) -> None:
+        """Begin the script again."""
+        self._next = 0
+
     async def close(self) -> None:
         """Nothing to give back."""
 

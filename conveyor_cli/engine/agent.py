@@ -57,10 +57,11 @@ class Agent:
         tools: dict[str, Tool],
         dialect: Callable[[], Dialect],
         settings: Settings,
+        system: str,
         progress: Progress,
     ) -> None:
         self.settings = settings
-        self.messages: list[Message] = []
+        self.messages = [Message(Role.SYSTEM, system)]
         self._backend = backend
         self._workplace = workplace
         self._tools = tools
@@ -70,6 +71,16 @@ class Agent:
         self._turns = 0
         self._turn: Turn | None = None
         self._halted: StopReason | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is under way."""
+        return self._turn is not None
+
+    @property
+    def halted(self) -> bool:
+        """Whether the prompt was told to end."""
+        return self._halted is not None
 
     def halt(self, reason: StopReason) -> None:
         """Stop decoding and take back the open call; the prompt ends. Returns at once."""

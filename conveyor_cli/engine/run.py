@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conveyor_cli.backends.base import Backend, Progress
 from conveyor_cli.engine.agent import Agent, Ending
@@ -49,9 +49,15 @@ class Run:
         self._emit = emit
         self._progress = progress
         self.clock = RunClock()
+        self.terminated = False
+        """Whether a cancellation comes from SIGTERM or SIGHUP, not from the user's Ctrl-C."""
 
     async def run(self, prompt: str, seconds: float) -> Ending:
-        """Run to the end. Raises ModelError and SandboxError; the run has ended then too."""
+        """Run to the end, which takes at most about so many seconds once all is ready.
+
+        Raises:
+            ModelError, SandboxError: the run has ended then too.
+        """
         who = self._identity
         began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         self._emit(
@@ -62,7 +68,8 @@ class Run:
             await self._get_ready()
             ending = await self._answer(prompt, seconds)
         except asyncio.CancelledError:
-            ending = Ending(RunStatus.INTERRUPTED, None, "interrupted")
+            status = RunStatus.TERMINATED if self.terminated else RunStatus.INTERRUPTED
+            ending = Ending(status, None, status.value)
             raise
         except Exception as error:
             ending = Ending(RunStatus.FAILED, None, str(error))
@@ -72,7 +79,12 @@ class Run:
         return ending
 
     async def _get_ready(self) -> None:
-        """Load the model and start the sandbox, side by side."""
+        """Load the model and start the sandbox, side by side, unless an earlier run did."""
+        if self._workplace.started is not None:
+            now = self.clock.now()
+            self._emit(ModelLoaded(now, self._backend.label, 0.0))
+            self._emit(replace(self._workplace.started, at=now, seconds=0.0))
+            return
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._load())

@@ -27,6 +27,8 @@ class Workplace:
         self._guest: GuestClient | None = None
         self._lane: Lane | None = None
         self._used = 0
+        self.started: SandboxStarted | None = None
+        """The sandbox that is there now."""
 
     async def open(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
         """Start a sandbox. Raises SandboxError."""
@@ -37,7 +39,8 @@ class Workplace:
         python = ".".join(map(str, self._guest.python))
         kind, now = self._sandbox.kind, clock.now()
         image = self._image if kind == "docker" else ""
-        emit(SandboxStarted(now, kind, image, python, now - began))
+        self.started = SandboxStarted(now, kind, image, python, now - began)
+        emit(self.started)
 
     def splitter(self, tool: Tool) -> Splitter:
         """A splitter for a call of the tool."""
@@ -71,6 +74,6 @@ class Workplace:
     async def close(self) -> None:
         """End the sandbox, with everything in it."""
         sandbox, self._sandbox = self._sandbox, None
-        self._guest = self._lane = None
+        self._guest = self._lane = self.started = None
         if sandbox is not None:
             await sandbox.stop()

@@ -1,0 +1,116 @@
+"""`conveyor compare`: the same task sequentially and partially, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from conveyor_cli.commands import options
+from conveyor_cli.errors import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from conveyor_cli.comparison import Comparison
+
+_LABELS = {
+    "wall_s": "wall",
+    "decode_s": "decode",
+    "tool_s": "tool",
+    "overlap_s": "overlap",
+    "exposed_tool_s": "exposed",
+    "efficiency": "efficiency",
+}
+
+
+def compare(
+    task: options.TaskFile = None,
+    prompt: options.Prompt = None,
+    backend: options.Backend = None,
+    model: options.Model = None,
+    script: options.Script = None,
+    rate: options.Rate = None,
+    chunk: options.Chunk = None,
+    sandbox: options.SandboxKind = None,
+    set_: options.Assignments = None,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Runs in each mode, in turn.")] = 1,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run a task in both modes, and show what running early saves.
+
+    Both runs decode for themselves: with a script, or greedily, the text is the same. The answer
+    to *same result* says whether status, answer, conversation and all output agree.
+    """
+    import asyncio
+    from json import dumps
+
+    from rich.console import Console
+
+    from conveyor_cli import comparison
+    from conveyor_cli.views.progress import shown_progress
+
+    flags = {
+        "prompt": prompt,
+        "backend": backend,
+        "model": model,
+        "script": script,
+        "rate": rate,
+        "chunk": chunk,
+        "sandbox": sandbox,
+    }
+    settings = options.read_settings(task, flags, set_)
+    options.require_prompt(settings)
+    with shown_progress(Console(stderr=True)) as progress:
+        found = asyncio.run(comparison.compare(settings.task(), runs, progress))
+    if json:
+        typer.echo(dumps(found.as_dict()))
+    else:
+        _show(found, Console(highlight=False))
+    if found.differences:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _show(found: Comparison, console: Console) -> None:
+    from conveyor_cli.engine.policy import Mode
+    from conveyor_cli.views.chart import Chart, chart_end
+    from conveyor_cli.views.text import one_line
+
+    sequential, partial = found.pairs[-1]
+    timelines = {Mode.SEQUENTIAL: sequential.timeline, Mode.PARTIAL: partial.timeline}
+    span = max(chart_end(each, None) - each.origin for each in timelines.values())
+    for mode, timeline in timelines.items():
+        console.print(f"[bold]{mode.value}[/bold]")
+        console.print(Chart(timeline, span=span))
+        console.print()
+    console.print(_table(found))
+    console.print()
+    same = "yes" if not found.differences else f"no ({', '.join(found.differences)} differ)"
+    saved = f"  ·  {found.saved_tokens} tokens not decoded" if found.saved_tokens > 0 else ""
+    runs = "" if len(found.pairs) == 1 else f"  (medians of {len(found.pairs)} runs each)"
+    console.print(
+        f"reduction {found.reduction:.1%}{runs}  ·  same result: {same}{saved}",
+        markup=False,
+        soft_wrap=True,
+    )
+    if sequential.report["unmet"]:
+        console.print(one_line("; ".join(sequential.report["unmet"])), markup=False)
+
+
+def _table(found: Comparison) -> object:
+    from rich.table import Table
+
+    from conveyor_cli.comparison import COMPARED
+    from conveyor_cli.engine.policy import Mode
+
+    table = Table("", box=None, pad_edge=False)
+    for heading in ("sequential", "partial", "difference"):
+        table.add_column(heading, justify="right")
+    for name in COMPARED:
+        one, other = found.median(Mode.SEQUENTIAL, name), found.median(Mode.PARTIAL, name)
+        unit = "" if name == "efficiency" else " s"
+        table.add_row(
+            _LABELS[name], f"{one:.3f}{unit}", f"{other:.3f}{unit}", f"{other - one:+.3f}{unit}"
+        )
+    return table

@@ -1,0 +1,109 @@
+"""Options that several subcommands share, and the settings that they amount to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from conveyor_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from conveyor_cli.config import Settings
+
+TaskFile = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TASK|-]", help="Task file (YAML); - reads it from standard input.", show_default=False
+    ),
+]
+Prompt = Annotated[
+    str | None, typer.Option("--prompt", "-p", help="What to ask, instead of the task's prompt.")
+]
+Mode = Annotated[
+    str | None,
+    typer.Option(
+        metavar="partial|sequential",
+        help="Run units while the model writes, or each call when it is complete.",
+    ),
+]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        metavar="transformers|scripted", help="Where text comes from: a model here, or a script."
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Model: a name of `conveyor models list`, a folder, a hub id."),
+]
+Script = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Responses for --backend scripted (implies it)."),
+]
+Rate = Annotated[
+    float | None, typer.Option(metavar="TOK_PER_S", help="Tokens a second of a script.")
+]
+Chunk = Annotated[int | None, typer.Option(metavar="N", help="Characters a token of a script.")]
+SandboxKind = Annotated[
+    str | None,
+    typer.Option(
+        "--sandbox",
+        metavar="auto|docker|local",
+        help="Where code runs; auto: Docker if an engine answers, else local.",
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-c",
+        metavar="KEY=VALUE",
+        help="Set any field of the task; the value is YAML, e.g. -c sandbox.memory=2g.",
+    ),
+]
+
+_FLAGS = {
+    "prompt": ("prompt",),
+    "mode": ("mode",),
+    "backend": ("model", "backend"),
+    "model": ("model", "id"),
+    "script": ("model", "script"),
+    "rate": ("model", "rate"),
+    "chunk": ("model", "chunk"),
+    "sandbox": ("sandbox", "kind"),
+}
+
+
+def read_settings(
+    task: str | None, flags: Mapping[str, Any], assignments: list[str] | None
+) -> Settings:
+    """All settings of a command: its flags over environment, task and configuration files.
+
+    Raises:
+        UsageError: a file or a value is wrong.
+    """
+    from conveyor_cli import config
+
+    given = config.assignments_layer(assignments or [])
+    for flag, value in flags.items():
+        if value is not None:
+            config.place(given, _FLAGS[flag], str(value) if isinstance(value, Path) else value)
+    if flags.get("script") is not None and flags.get("backend") is None:
+        config.place(given, ("model", "backend"), "scripted")
+    layers = [config.Layer("command line", given), config.environment_layer()]
+    if task == "-":
+        layers.append(config.read_task(Path("stdin"), sys.stdin.read()))
+    elif task is not None:
+        layers.append(config.read_task(Path(task)))
+    layers += [config.read_config(path) for path in config.config_files()]
+    return config.Settings(layers)
+
+
+def require_prompt(settings: Settings) -> None:
+    """Check that there is something to ask. Raises UsageError."""
+    if "prompt" not in settings.merged:
+        raise UsageError("nothing to do: give a task file or --prompt TEXT (see --help)")
+    settings.merged.setdefault("name", "prompt")

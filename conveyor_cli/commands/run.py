@@ -1,0 +1,92 @@
+"""`conveyor run`: one task, live timeline, answer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from conveyor_cli.commands import options
+from conveyor_cli.errors import Exit
+
+if TYPE_CHECKING:
+    from conveyor_cli.performance import Performance
+
+
+def run(
+    task: options.TaskFile = None,
+    prompt: options.Prompt = None,
+    mode: options.Mode = None,
+    backend: options.Backend = None,
+    model: options.Model = None,
+    script: options.Script = None,
+    rate: options.Rate = None,
+    chunk: options.Chunk = None,
+    sandbox: options.SandboxKind = None,
+    set_: options.Assignments = None,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write the run's journal.")
+    ] = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON object.")] = False,
+    stream_json: Annotated[
+        bool, typer.Option("--stream-json", help="Print each event as a JSON line.")
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Lines instead of the live view.")
+    ] = False,
+) -> None:
+    """Run a task: the model answers, its code runs statement by statement while it is written.
+
+    The answer goes to standard output, the live view to standard error. Exit codes: 0 done,
+    1 failed or not as expected, 2 usage, 3 no sandbox, 4 model, 5 a limit, 130 interrupted.
+    """
+    from conveyor_cli.performance import Shown, perform
+
+    flags = {
+        "prompt": prompt,
+        "mode": mode,
+        "backend": backend,
+        "model": model,
+        "script": script,
+        "rate": rate,
+        "chunk": chunk,
+        "sandbox": sandbox,
+    }
+    settings = options.read_settings(task, flags, set_)
+    options.require_prompt(settings)
+    shown = Shown(stream=stream_json, plain=plain, journal=journal)
+    performance = perform(settings.task(), shown)
+    raise typer.Exit(_conclude(performance, as_json=json, stream=stream_json))
+
+
+def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
+    """Print what was asked for; the exit code."""
+    import json
+
+    from conveyor_cli.app import complain
+    from conveyor_cli.engine.events import RunStatus
+    from conveyor_cli.views.text import safe
+
+    report = performance.report
+    if as_json:
+        typer.echo(json.dumps(report))
+    elif not stream and report["answer"]:
+        typer.echo(safe(str(report["answer"])))
+    if performance.error is not None:
+        raise performance.error
+    codes = {
+        RunStatus.LIMIT: Exit.LIMIT,
+        RunStatus.INTERRUPTED: Exit.INTERRUPTED,
+        RunStatus.TERMINATED: Exit.TERMINATED,
+        RunStatus.FAILED: Exit.FAILED,
+    }
+    if performance.status in codes:
+        complain(str(report["reason"]))
+        return codes[performance.status]
+    for problem in report["unmet"]:
+        complain(problem)
+    sys.stdout.flush()
+    return Exit.FAILED if report["unmet"] else Exit.OK

@@ -1,0 +1,160 @@
+"""`conveyor sandbox`: the images that sandboxes are made from, and what killed runs left."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from conveyor_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+    from conveyor_sandbox.image import ImageInfo
+    from conveyor_sandbox.sandbox import Progress
+
+app = typer.Typer(
+    name="sandbox",
+    help="Build, list and clean up what sandboxes are made from.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def build(
+    name: Annotated[str, typer.Option(help="Name of the image, with or without a tag.")] = (
+        "conveyor-sandbox"
+    ),
+    base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="Image to build on; it must have python3 and pip. Default: python:3.12-slim.",
+        ),
+    ] = None,
+    *,
+    from_host: Annotated[
+        bool,
+        typer.Option(
+            "--from-host",
+            help="Pack this machine's Python and core utilities instead: "
+            "no registry, no network, a few seconds, no packages such as pandas.",
+        ),
+    ] = False,
+) -> None:
+    """Build a sandbox image.
+
+    An image of the same name is replaced, once the new one is complete.
+    """
+    from conveyor_sandbox import image  # noqa: PLC0415 - keeps `conveyor --help` fast
+
+    if from_host and base is not None:
+        raise UsageError("--base and --from-host exclude each other: leave one out")
+    with _engine() as client, _shown_progress() as progress:
+        if from_host:
+            built = image.build_from_host(client, name, progress)
+        else:
+            built = _build_dockerfile(client, name, base or image.DEFAULT_BASE, progress)
+    _print_images([built])
+
+
+def _build_dockerfile(
+    client: docker.DockerClient, name: str, base: str, progress: Progress
+) -> ImageInfo:
+    from conveyor_sandbox import image  # noqa: PLC0415
+    from conveyor_sandbox.errors import SandboxImageError  # noqa: PLC0415
+
+    try:
+        return image.build(client, name, base, progress)
+    except SandboxImageError as error:
+        raise SandboxImageError(f"{error}; --from-host needs no registry and no network") from error
+
+
+@app.command("list")
+def list_images() -> None:
+    """List the sandbox images that Conveyor built."""
+    from conveyor_sandbox import image  # noqa: PLC0415
+
+    with _engine() as client:
+        images = image.built(client)
+    if images:
+        _print_images(images)
+    else:
+        typer.echo("no sandbox image yet: run `conveyor sandbox build`", err=True)
+
+
+@app.command()
+def prune() -> None:
+    """Remove what killed runs and replaced builds left behind.
+
+    Containers and temporary folders whose process is gone, and images that lost their name to a
+    newer build. Nothing that a living run or another host owns.
+    """
+    from conveyor_sandbox import image, leftovers  # noqa: PLC0415
+
+    with _engine() as client:
+        removed = [*leftovers.prune(client), *image.prune_replaced(client)]
+    for line in removed:
+        typer.echo(f"removed {line}")
+    if not removed:
+        typer.echo("nothing to remove", err=True)
+
+
+@contextmanager
+def _engine() -> Iterator[docker.DockerClient]:
+    from conveyor_sandbox.docker import connect  # noqa: PLC0415
+
+    with closing(connect()) as client:
+        yield client
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Progress]:
+    """A bar on a terminal's stderr; elsewhere a line for each new stage."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
+    with Bar(console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(text: str, fraction: float | None) -> None:
+            total = None if fraction is None else 1.0
+            bar.update(task, description=_plain(text), total=total, completed=fraction or 0.0)
+
+        yield show
+
+
+def _lines() -> Progress:
+    last = ""
+
+    def show(text: str, _fraction: float | None) -> None:
+        nonlocal last
+        if text != last:
+            typer.echo(text, err=True)
+        last = text
+
+    return show
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape  # noqa: PLC0415
+
+    return escape(text)
+
+
+def _print_images(images: list[ImageInfo]) -> None:
+    rows = [("NAME", "SOURCE", "VERSION", "SIZE", "ID")]
+    for it in images:
+        number = it.id.removeprefix("sha256:")[:12]
+        rows.append((it.name, it.source, it.version, f"{it.size / 1e6:.0f} MB", number))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(map(str.ljust, row, widths)).rstrip())

@@ -1,0 +1,133 @@
+"""The same task run sequentially and partially, and what the difference comes to."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from conveyor_cli.backends.base import Backend, Progress
+from conveyor_cli.compose import make_backend, make_parts
+from conveyor_cli.engine.events import RunStatus
+from conveyor_cli.engine.metrics import Metrics
+from conveyor_cli.engine.policy import Mode
+from conveyor_cli.errors import Interrupted
+from conveyor_cli.performance import Performance, ProgressRelay, Shown, Stage
+from conveyor_cli.task import Task
+
+SCHEMA = 1
+COMPARED = ("wall_s", "decode_s", "tool_s", "overlap_s", "exposed_tool_s", "efficiency")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Pairs of runs, a sequential and a partial one each, in the order in which they were made."""
+
+    task: str
+    pairs: tuple[tuple[Performance, Performance], ...]
+
+    @property
+    def reduction(self) -> float:
+        """1 - partial / sequential wall time; the median over the pairs."""
+        walls = [(a.metrics.wall_s, b.metrics.wall_s) for a, b in self.pairs]
+        return statistics.median(1 - partial / sequential for sequential, partial in walls)
+
+    @property
+    def saved_tokens(self) -> int:
+        """Decoding that early stop avoided, in tokens of the first pair."""
+        sequential, partial = self.pairs[0]
+        return sequential.metrics.tokens - partial.metrics.tokens
+
+    @property
+    def differences(self) -> list[str]:
+        """In what the two modes' results differ; empty where they are the same."""
+        found: dict[str, None] = {}
+        for sequential, partial in self.pairs:
+            found.update(dict.fromkeys(_differences(sequential, partial)))
+        return list(found)
+
+    def median(self, mode: Mode, name: str) -> float:
+        """A metric's median over the runs of a mode."""
+        runs = [pair[mode is Mode.PARTIAL].metrics for pair in self.pairs]
+        return statistics.median(_value(metrics, name) for metrics in runs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as plain data, with each run's report."""
+        modes = {
+            mode.value: {
+                "median": {name: round(self.median(mode, name), 6) for name in COMPARED},
+                "runs": [pair[mode is Mode.PARTIAL].report for pair in self.pairs],
+            }
+            for mode in (Mode.SEQUENTIAL, Mode.PARTIAL)
+        }
+        return {
+            "schema": SCHEMA,
+            "task": self.task,
+            **modes,
+            "reduction": round(self.reduction, 6),
+            "saved_tokens": self.saved_tokens,
+            "same_result": not self.differences,
+            "differences": self.differences,
+        }
+
+
+def _value(metrics: Metrics, name: str) -> float:
+    value = getattr(metrics, name)
+    return 0.0 if value is None else float(value)
+
+
+def _differences(sequential: Performance, partial: Performance) -> list[str]:
+    """What a user, or the model in its next turn, could tell the two runs apart by."""
+    pairs = {
+        "status": (sequential.status, partial.status),
+        "answer": (sequential.report["answer"], partial.report["answer"]),
+        "conversation": (sequential.conversation, partial.conversation),
+        "calls": (_results(sequential), _results(partial)),
+    }
+    return [name for name, (one, other) in pairs.items() if one != other]
+
+
+def _results(performance: Performance) -> list[dict[str, Any]]:
+    names = ("tool", "status", "output", "stderr", "result", "error")
+    return [{name: call[name] for name in names} for call in performance.report["calls"]]
+
+
+async def compare(task: Task, runs: int, progress: Progress) -> Comparison:
+    """Run the task so many times in each mode, in turn, with one loaded model.
+
+    Raises:
+        ConveyorError, SandboxError: what ended a run that could not be done.
+        Interrupted: the user ended it.
+    """
+    backend = make_backend(task.model)
+    pairs = []
+    try:
+        for number in range(runs):
+            done: dict[Mode, Performance] = {}
+            order = (Mode.SEQUENTIAL, Mode.PARTIAL)
+            for mode in order if number % 2 == 0 else reversed(order):
+                progress(f"run {number + 1} of {runs}, {mode.value}", None)
+                done[mode] = await _run(task, mode, backend, progress)
+            pairs.append((done[Mode.SEQUENTIAL], done[Mode.PARTIAL]))
+    finally:
+        await backend.close()
+    return Comparison(task.name, tuple(pairs))
+
+
+async def _run(task: Task, mode: Mode, backend: Backend, progress: Progress) -> Performance:
+    """One run in a sandbox of its own, the model knowing nothing of earlier ones."""
+    await backend.forget()
+    task = task.model_copy(update={"mode": mode})
+    relay = ProgressRelay()
+    relay.show = progress
+    parts = make_parts(task, relay, backend)
+    try:
+        stage = Stage(task, parts, Shown(quiet=True), relay)
+        performance = await stage.perform(give_back=False)
+    finally:
+        await parts.workplace.close()
+    if performance.error is not None:
+        raise performance.error
+    if performance.status in (RunStatus.INTERRUPTED, RunStatus.TERMINATED):
+        raise Interrupted(performance.status.value)
+    return performance

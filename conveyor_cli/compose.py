@@ -1,0 +1,149 @@
+"""The composition root: builds a run's parts from a task."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from conveyor_cli.backends.base import Backend, Progress
+from conveyor_cli.backends.scripted import ScriptedBackend, split_script
+from conveyor_cli.dialects.base import Dialect
+from conveyor_cli.dialects.fences import FenceDialect
+from conveyor_cli.engine.agent import Agent, Settings
+from conveyor_cli.engine.events import Emit
+from conveyor_cli.engine.run import Identity, Run
+from conveyor_cli.engine.workplace import Workplace
+from conveyor_cli.errors import UsageError
+from conveyor_cli.messages import system_prompt
+from conveyor_cli.task import ModelOptions, SandboxOptions, Task
+from conveyor_sandbox.sandbox import Sandbox, SandboxSpec
+from conveyor_tools.registry import find_tool
+from conveyor_tools.tool import Tool
+
+_LARGEST_FILE = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a run is made of."""
+
+    backend: Backend
+    workplace: Workplace
+    agent: Agent
+
+
+def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -> Parts:
+    """The parts of a run of the task, none of them started, with a backend that may be given.
+
+    Raises:
+        UsageError: a script or a file that the task names cannot be read.
+    """
+    backend = backend or make_backend(task.model)
+    workplace = Workplace(sandbox_maker(task.sandbox), task.sandbox.image)
+    tools = {name: find_tool(name) for name in task.tools}
+    settings = Settings(
+        task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
+    )
+    system = system_prompt(task.system, [tool.instructions for tool in tools.values()])
+    agent = Agent(backend, workplace, tools, dialect_maker(tools), settings, system, progress)
+    return Parts(backend, workplace, agent)
+
+
+def make_run(task: Task, run_id: str, parts: Parts, emit: Emit, progress: Progress) -> Run:
+    """A run of the task with these parts."""
+    identity = Identity(run_id, task.name, task.mode.value, task.model.backend)
+    return Run(identity, parts.agent, parts.backend, parts.workplace, emit, progress)
+
+
+def make_backend(model: ModelOptions) -> Backend:
+    """The backend that the options name. Raises UsageError."""
+    if model.backend == "scripted":
+        assert model.script is not None
+        return ScriptedBackend(read_script(model.script), rate=model.rate, chunk=model.chunk)
+    from conveyor_cli.backends.loading import Device, Dtype, Quantization  # noqa: PLC0415 - slow
+    from conveyor_cli.backends.transformers import TransformersBackend  # noqa: PLC0415
+
+    return TransformersBackend(
+        model.id,
+        quantization=Quantization(model.quantization),
+        dtype=Dtype(model.dtype),
+        device=Device(model.device),
+    )
+
+
+def read_script(path: Path) -> list[str]:
+    """The responses of a script file. Raises UsageError."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return split_script(file.read())
+    except OSError as error:
+        raise UsageError(f"script {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"script {path}: not a text file in UTF-8") from None
+
+
+def sandbox_maker(options: SandboxOptions) -> Callable[[], Sandbox]:
+    """Makes sandboxes as the options ask; `auto` is Docker if an engine answers, else local.
+
+    Raises:
+        UsageError: a file to be copied in cannot be read.
+    """
+    spec = SandboxSpec(options.image, options.limits(), read_files(options.files))
+
+    def make() -> Sandbox:
+        if options.kind == "docker" or (options.kind == "auto" and _engine_answers()):
+            from conveyor_sandbox.docker import DockerSandbox  # noqa: PLC0415 - slow
+
+            return DockerSandbox(spec)
+        from conveyor_sandbox.local import LocalSandbox  # noqa: PLC0415 - only on Linux
+
+        return LocalSandbox(spec)
+
+    return make
+
+
+def _engine_answers() -> bool:
+    from conveyor_sandbox.docker import connect  # noqa: PLC0415 - slow
+    from conveyor_sandbox.errors import SandboxUnavailable  # noqa: PLC0415
+
+    try:
+        connect().close()
+    except SandboxUnavailable:
+        return False
+    return True
+
+
+def read_files(files: dict[str, Path]) -> dict[str, bytes]:
+    """The files to be copied into the workspace. Raises UsageError."""
+    contents = {}
+    for name, path in files.items():
+        try:
+            if path.stat().st_size > _LARGEST_FILE:
+                raise UsageError(f"sandbox.files.{name}: {path} is larger than 64 MiB")
+            contents[name] = path.read_bytes()
+        except OSError as error:
+            raise UsageError(f"sandbox.files.{name}: {path}: {error.strerror}") from None
+    return contents
+
+
+def dialect_maker(tools: dict[str, Tool]) -> Callable[[], Dialect]:
+    """Makes a dialect for each response. An untagged fence calls the only code tool."""
+    tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
+    untagged = next(iter(tools)) if len(tools) == 1 else None
+    return lambda: FenceDialect(tags, untagged)
+
+
+def new_run_id() -> str:
+    """A new run's name: when it began, and something that no other run has."""
+    now = datetime.datetime.now(datetime.UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def journal_path(run_id: str) -> Path:
+    """Where a run's journal lies, if the user names no other place."""
+    return platformdirs.user_state_path("conveyor") / "runs" / f"{run_id}.jsonl"

@@ -1,0 +1,84 @@
+"""A conversation that stays: prompt after prompt, with one model and one sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import typer
+from rich.console import Console
+
+from conveyor_cli.app import complain
+from conveyor_cli.compose import make_parts
+from conveyor_cli.engine.policy import Mode
+from conveyor_cli.performance import ProgressRelay, Shown, Stage, end_parts
+from conveyor_cli.task import Task
+from conveyor_cli.views.progress import shown_progress
+from conveyor_cli.views.text import safe
+
+
+class Dialogue:
+    """One agent, asked again and again. Each prompt is a run with a journal of its own."""
+
+    def __init__(self, task: Task, *, plain: bool) -> None:
+        self._task = task
+        self._shown = Shown(plain=plain)
+        self._progress = ProgressRelay()
+        self._parts = make_parts(task, self._progress)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await end_parts(self._parts)
+
+    @property
+    def label(self) -> str:
+        """What answers."""
+        return self._parts.backend.label
+
+    @property
+    def mode(self) -> Mode:
+        """How calls are run."""
+        return self._parts.agent.settings.mode
+
+    def set_mode(self, mode: Mode) -> None:
+        """Run the next calls so."""
+        agent = self._parts.agent
+        agent.settings = replace(agent.settings, mode=mode)
+        self._task = self._task.model_copy(update={"mode": mode})
+
+    def clear(self) -> None:
+        """Forget the conversation."""
+        del self._parts.agent.messages[1:]
+
+    async def get_ready(self) -> None:
+        """Load the model, so that the first prompt does not wait. Raises ModelError."""
+        with shown_progress(Console(stderr=True)) as progress:
+            await self._parts.backend.load(progress)
+
+    async def ask(self, prompt: str) -> None:
+        """Answer a prompt and print the answer. What ends it early is said, and the talk goes on.
+
+        Raises:
+            ConveyorError, SandboxError: there is no model or no sandbox to go on with.
+        """
+        task = self._task.model_copy(update={"prompt": prompt})
+        stage = Stage(task, self._parts, self._shown, self._progress)
+        performance = await stage.perform(give_back=False)
+        self._progress.stopping = False
+        if performance.error is not None:
+            raise performance.error
+        if performance.report["answer"]:
+            typer.echo(safe(performance.report["answer"]))
+        if performance.report["reason"]:
+            complain(performance.report["reason"])
+        lost = {call.lost for call in performance.timeline.calls.values() if call.lost}
+        for what in lost:
+            complain(what)

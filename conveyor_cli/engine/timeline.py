@@ -1,0 +1,269 @@
+"""The timeline: what is known of a run, folded from its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from conveyor_cli.engine.events import (
+    CallClosed,
+    CallEnded,
+    CallOpened,
+    DecodeStopped,
+    DeltaDecoded,
+    Event,
+    FirstToken,
+    ModelLoaded,
+    OutputReceived,
+    RolledBack,
+    RunEnded,
+    RunStarted,
+    SandboxDied,
+    SandboxStarted,
+    StopReason,
+    TurnEnded,
+    TurnStarted,
+    UnitFinished,
+    UnitHeld,
+    UnitReady,
+    UnitSkipped,
+    UnitStarted,
+)
+from conveyor_sandbox.reports import Failure, Outcome, Status, Stream, UnitKey
+
+
+class Phase(StrEnum):
+    """Where a unit is in its life."""
+
+    WAITING = "waiting"
+    """Ready, behind another unit of its lane."""
+    HELD = "held"
+    """Ready, and the policy waits for the end of the call."""
+    RUNNING = "running"
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(slots=True)
+class UnitTrack:
+    """One unit: when it was ready, ran and ended (seconds of the run's clock)."""
+
+    key: UnitKey
+    turn: int
+    span: tuple[int, int]
+    line: int
+    """The line of the call that `text` begins on, counted from 1."""
+    text: str
+    ready_at: float
+    held: bool = False
+    started_at: float | None = None
+    finished_at: float | None = None
+    """When it ended or, if it never ran, when that was known."""
+    status: Status | None = None
+    failure: Failure | None = None
+    undone: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """Where the unit is in its life."""
+        if self.undone or self.status is Status.ROLLED_BACK:
+            return Phase.ROLLED_BACK
+        if self.status is None:
+            if self.started_at is not None:
+                return Phase.RUNNING
+            return Phase.HELD if self.held else Phase.WAITING
+        if self.status is Status.OK:
+            return Phase.OK
+        return Phase.SKIPPED if self.status is Status.SKIPPED else Phase.FAILED
+
+
+@dataclass(slots=True)
+class CallTrack:
+    """One tool call with its units and its output, in the order they came."""
+
+    number: int
+    turn: int
+    tool: str
+    lane: str
+    start: int
+    """Where its text begins in the response, in characters."""
+    units: list[UnitTrack] = field(default_factory=list)
+    released: int = 0
+    """How many characters of its text are in units."""
+    lines: int = 1
+    """The line that the text not yet in units begins on."""
+    text: str | None = None
+    closed_at: float | None = None
+    complete: bool = False
+    outcome: Outcome | None = None
+    rolled_back_at: float | None = None
+    lost: str = ""
+    """What a rollback could not keep."""
+    output: list[tuple[Stream, str]] = field(default_factory=list)
+
+    def written(self, stream: Stream) -> str:
+        """All that the call wrote to one stream."""
+        return "".join(text for source, text in self.output if source is stream)
+
+
+@dataclass(slots=True)
+class TurnTrack:
+    """One response of the model, and the calls in it."""
+
+    number: int
+    started_at: float
+    first_token_at: float | None = None
+    first_tokens: int = 0
+    """Tokens of the first delta: those that prefill gave."""
+    last_delta_at: float | None = None
+    tokens: int = 0
+    stop: StopReason | None = None
+    ended_at: float | None = None
+    calls: list[CallTrack] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The whole response so far."""
+        if len(self.parts) > 1:
+            self.parts[:] = ["".join(self.parts)]
+        return self.parts[0] if self.parts else ""
+
+    @property
+    def decoding(self) -> bool:
+        """Whether more tokens may come."""
+        return self.stop is None and self.ended_at is None
+
+
+class Timeline:
+    """Folds events, one at a time; each costs O(1), a token well under a microsecond or two.
+
+    The events must be those of one run, in the order in which they were emitted.
+    """
+
+    def __init__(self) -> None:
+        self.started: RunStarted | None = None
+        self.model: ModelLoaded | None = None
+        self.sandboxes: list[SandboxStarted] = []
+        self.ended: RunEnded | None = None
+        self.turns: dict[int, TurnTrack] = {}
+        self.calls: dict[int, CallTrack] = {}
+        self.lanes: dict[str, list[UnitTrack]] = {}
+        """The units of each lane, in the order in which they closed."""
+        self._units: dict[UnitKey, UnitTrack] = {}
+        self.last_at = 0.0
+        """The latest time in any event: where a run that was cut off ends."""
+
+    @property
+    def origin(self) -> float:
+        """When the first turn began: zero of every time axis. Start-up lies before it."""
+        return next((turn.started_at for turn in self.turns.values()), self.last_at)
+
+    def apply(self, event: Event) -> None:
+        """Take one more event into account.
+
+        Raises:
+            KeyError: it is about a turn, call or unit that no earlier event began.
+        """
+        self.last_at = max(self.last_at, event.at)
+        match event:
+            case DeltaDecoded():  # first: the one that comes with every token
+                turn = self.turns[event.turn]
+                if turn.last_delta_at is None:
+                    turn.first_tokens = event.tokens
+                    if turn.first_token_at is None:
+                        turn.first_token_at = event.at
+                turn.last_delta_at = event.at
+                turn.tokens += event.tokens
+                if event.text:
+                    turn.parts.append(event.text)
+            case UnitReady() | UnitHeld() | UnitStarted() | UnitFinished() | UnitSkipped():
+                self._apply_to_unit(event)
+            case OutputReceived():
+                self.calls[event.unit.call].output.append((event.stream, event.text))
+            case CallOpened() | CallClosed() | CallEnded() | RolledBack():
+                self._apply_to_call(event)
+            case TurnStarted() | FirstToken() | DecodeStopped() | TurnEnded():
+                self._apply_to_turn(event)
+            case _:
+                self._apply_to_run(event)
+
+    def _apply_to_run(
+        self, event: RunStarted | ModelLoaded | SandboxStarted | SandboxDied | RunEnded
+    ) -> None:
+        match event:
+            case RunStarted():
+                self.started = event
+            case ModelLoaded():
+                self.model = event
+            case SandboxStarted():
+                self.sandboxes.append(event)
+            case RunEnded():
+                self.ended = event
+            case SandboxDied():
+                pass  # what it ended is told by the ends of its units and calls
+
+    def _apply_to_turn(self, event: TurnStarted | FirstToken | DecodeStopped | TurnEnded) -> None:
+        match event:
+            case TurnStarted():
+                self.turns[event.turn] = TurnTrack(event.turn, event.at)
+            case FirstToken():
+                self.turns[event.turn].first_token_at = event.at
+            case DecodeStopped():
+                self.turns[event.turn].stop = event.reason
+            case TurnEnded():
+                self.turns[event.turn].ended_at = event.at
+
+    def _apply_to_call(self, event: CallOpened | CallClosed | CallEnded | RolledBack) -> None:
+        if isinstance(event, CallOpened):
+            call = CallTrack(event.call, event.turn, event.tool, event.lane, event.start)
+            self.calls[event.call] = call
+            self.turns[event.turn].calls.append(call)
+            self.lanes.setdefault(event.lane, [])
+            return
+        call = self.calls[event.call]
+        match event:
+            case CallClosed():
+                call.text, call.closed_at, call.complete = event.text, event.at, event.complete
+            case CallEnded():
+                call.outcome = event.outcome
+                _end_with_call(call, event)
+            case RolledBack():
+                call.rolled_back_at, call.lost = event.at, event.lost
+                for unit in call.units:
+                    unit.undone = unit.started_at is not None
+
+    def _apply_to_unit(
+        self, event: UnitReady | UnitHeld | UnitStarted | UnitFinished | UnitSkipped
+    ) -> None:
+        if isinstance(event, UnitReady):
+            call = self.calls[event.unit.call]
+            unit = UnitTrack(event.unit, call.turn, event.span, call.lines, event.text, event.at)
+            call.units.append(unit)
+            call.released += len(event.text)
+            call.lines += event.text.count("\n")
+            self.lanes[call.lane].append(unit)
+            self._units[event.unit] = unit
+            return
+        unit = self._units[event.unit]
+        match event:
+            case UnitHeld():
+                unit.held = True
+            case UnitStarted():
+                unit.started_at = event.at
+            case UnitFinished():
+                unit.started_at, unit.finished_at = event.started_at, event.at
+                unit.status, unit.failure = event.outcome.status, event.outcome.failure
+            case UnitSkipped():
+                unit.finished_at, unit.status = event.at, Status.SKIPPED
+
+
+def _end_with_call(call: CallTrack, event: CallEnded) -> None:
+    """Give the units that had no end of their own (a sandbox died) that of their call."""
+    for unit in call.units:
+        if unit.status is None:
+            ran = unit.started_at is not None
+            unit.status = event.outcome.status if ran else Status.SKIPPED
+            unit.finished_at = event.at

@@ -1,0 +1,215 @@
+"""Performs runs for a command: views, journal, signals, and everything given back at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from conveyor_cli.backends.base import Message, Progress
+from conveyor_cli.compose import Parts, journal_path, make_parts, make_run, new_run_id
+from conveyor_cli.engine.events import Event, RunStatus, StopReason
+from conveyor_cli.engine.fanout import Fanout
+from conveyor_cli.engine.journal import Journal, as_record
+from conveyor_cli.engine.metrics import Metrics, measure
+from conveyor_cli.engine.run import Run
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.errors import ConveyorError, Interrupted, UsageError
+from conveyor_cli.report import run_report
+from conveyor_cli.task import Task
+from conveyor_cli.views.live import LiveView
+from conveyor_cli.views.plain import PlainView
+from conveyor_sandbox.errors import SandboxError
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a run is shown while it happens, and where its journal goes."""
+
+    stream: bool = False
+    """Each event as a JSON line on standard output."""
+    plain: bool = False
+    quiet: bool = False
+    """Not at all."""
+    journal: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What came of a run. `error` is what ended it, if something did."""
+
+    status: RunStatus
+    timeline: Timeline
+    metrics: Metrics
+    report: dict[str, Any]
+    conversation: tuple[Message, ...]
+    error: ConveyorError | SandboxError | None
+
+
+class ProgressRelay:
+    """The one `Progress` that a run's parts are given; who shows it changes.
+
+    When `stopping` is set, the next report of progress ends the work that reports it.
+    """
+
+    def __init__(self) -> None:
+        self.show: Progress | None = None
+        self.stopping = False
+
+    def __call__(self, what: str, fraction: float | None) -> None:
+        if self.stopping:
+            raise Interrupted("interrupted")
+        if self.show is not None:
+            self.show(what, fraction)
+
+
+def perform(task: Task, shown: Shown) -> Performance:
+    """Run a task to its end, whatever that is.
+
+    Raises:
+        UsageError, SandboxError: it cannot even begin.
+        BrokenPipeError: nobody reads the events any more; the run was ended.
+    """
+
+    async def run() -> Performance:
+        progress = ProgressRelay()
+        parts = make_parts(task, progress)
+        return await Stage(task, parts, shown, progress).perform(give_back=True)
+
+    return asyncio.run(run())
+
+
+class Stage:
+    """What is around one run: its views, its journal, and the signals that end it."""
+
+    def __init__(self, task: Task, parts: Parts, shown: Shown, progress: ProgressRelay) -> None:
+        self._task = task
+        self._parts = parts
+        self._shown = shown
+        self._progress = progress
+        self._console = Console(stderr=True, highlight=False)
+        self._timeline = Timeline()
+        self._fanout = Fanout(self._sink_failed)
+        self._sink_error: Exception | None = None
+        self._running: asyncio.Future[Any] | None = None
+
+    async def perform(self, *, give_back: bool) -> Performance:
+        """Run the task's prompt, and end its parts afterwards if asked to."""
+        run_id = new_run_id()
+        run = make_run(self._task, run_id, self._parts, self._fanout.emit, self._progress)
+        journal = self._open_journal(run_id)
+        error: ConveyorError | SandboxError | None = None
+        try:
+            with self._signals(run), self._views(run):
+                try:
+                    error = await self._run(run)
+                finally:
+                    if give_back:
+                        await end_parts(self._parts)
+        finally:
+            journal.close()
+        if self._sink_error is not None:
+            raise self._sink_error
+        metrics = measure(self._timeline)
+        ended = self._timeline.ended
+        status = ended.status if ended else RunStatus.FAILED
+        report = run_report(self._timeline, metrics, self._task.expect, str(journal.path))
+        messages = tuple(self._parts.agent.messages)
+        return Performance(status, self._timeline, metrics, report, messages, error)
+
+    async def _run(self, run: Run) -> ConveyorError | SandboxError | None:
+        """In a task of its own, so that a signal can end it and nothing else."""
+        work = run.run(self._task.prompt, self._task.limits.seconds)
+        self._running = asyncio.ensure_future(work)
+        try:
+            await self._running
+        except (ConveyorError, SandboxError) as problem:
+            return problem
+        except asyncio.CancelledError:
+            pass  # its events say so
+        return None
+
+    def _open_journal(self, run_id: str) -> Journal:
+        path = self._shown.journal or journal_path(run_id)
+        try:
+            journal = Journal(path, self._journal_failed)
+        except OSError as problem:
+            raise UsageError(f"journal {path}: {problem.strerror}") from None
+        self._fanout.add(journal.apply)
+        self._fanout.add(self._timeline.apply)
+        return journal
+
+    def _journal_failed(self, problem: OSError) -> None:
+        why = problem.strerror or str(problem)
+        self._console.print(f"conveyor: the journal ends here: {why}", markup=False)
+
+    @contextmanager
+    def _views(self, run: Run) -> Iterator[None]:
+        if self._shown.stream:
+            self._fanout.add(_print_record)
+        if self._shown.quiet:
+            yield
+            return
+        if self._shown.plain or not self._console.is_terminal or self._console.is_dumb_terminal:
+            lines = PlainView(self._console)
+            self._fanout.add(lines.apply)
+            self._progress.show = lines.progress
+            yield
+        else:
+            with LiveView(Timeline(), self._console, run.clock.now) as view:
+                self._fanout.add(view.apply)
+                self._progress.show = view.progress
+                yield
+        self._progress.show = None
+
+    @contextmanager
+    def _signals(self, run: Run) -> Iterator[None]:
+        """Ctrl-C: first stop decoding, then end. SIGTERM and SIGHUP: end."""
+        loop = asyncio.get_running_loop()
+        agent = self._parts.agent
+
+        def interrupt() -> None:
+            if agent.busy and not agent.halted:
+                agent.halt(StopReason.CANCELLED)
+            else:
+                self._end()
+
+        def terminate() -> None:
+            run.terminated = True
+            self._end()
+
+        handlers = {signal.SIGINT: interrupt, signal.SIGTERM: terminate, signal.SIGHUP: terminate}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _end(self) -> None:
+        self._progress.stopping = True
+        if self._running is not None:
+            self._running.cancel()
+
+    def _sink_failed(self, problem: Exception) -> None:
+        self._sink_error = self._sink_error or problem
+        self._end()
+
+
+async def end_parts(parts: Parts) -> None:
+    """End the sandbox and the model."""
+    await asyncio.gather(parts.workplace.close(), parts.backend.close())
+
+
+def _print_record(event: Event) -> None:
+    sys.stdout.write(json.dumps(as_record(event)) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,159 @@
+"""The task file: what a run is asked to do, and with what."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from conveyor_cli.backends.base import Sampling
+from conveyor_cli.engine.policy import Mode
+from conveyor_sandbox.sandbox import MIB, Limits
+from conveyor_tools.registry import tool_names
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
+_SMALLEST_MEMORY = 64 * MIB
+
+
+def _size(value: object) -> object:
+    """A size in bytes from `512m`, `1g` or a plain number."""
+    if isinstance(value, str):
+        match = _SIZE.fullmatch(value.strip())
+        if not match:
+            raise ValueError(f"not a size: {value!r} (write 512m or 1g)")
+        return int(float(match[1]) * {"": 1, "k": 1024, "m": MIB, "g": 1024 * MIB}[match[2].lower()])
+    return value
+
+
+def _known_tool(name: str) -> str:
+    if name not in tool_names():
+        raise ValueError(f"no tool is called {name!r} (there is: {', '.join(tool_names())})")
+    return name
+
+
+def _inside(path: str) -> str:
+    """A path that stays in the workspace."""
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or "\0" in path or "\\" in path:
+        raise ValueError(f"not a path inside the workspace: {path!r}")
+    return str(pure)
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+ToolName = Annotated[str, AfterValidator(_known_tool)]
+WorkspacePath = Annotated[str, AfterValidator(_inside)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelOptions(_Section):
+    """Which model decodes, and how."""
+
+    backend: Literal["transformers", "scripted"] = "transformers"
+    id: str = "smollm2-135m"
+    quantization: Literal["none", "int8", "nf4", "fp4"] = "none"
+    dtype: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    max_new_tokens: int = Field(1024, ge=1)
+    temperature: float = Field(0.0, ge=0, allow_inf_nan=False)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    repetition_penalty: float | None = Field(None, gt=0)
+    seed: int | None = None
+    script: Path | None = None
+    rate: float = Field(60.0, gt=0)
+    chunk: int = Field(4, ge=1)
+
+    def sampling(self) -> Sampling:
+        """What the backend needs to know to choose tokens."""
+        return Sampling(
+            self.max_new_tokens,
+            self.temperature,
+            self.top_p,
+            self.top_k,
+            self.min_p,
+            self.repetition_penalty,
+            self.seed,
+        )
+
+    @model_validator(mode="after")
+    def _script_for_scripted(self) -> ModelOptions:
+        if self.backend == "scripted" and self.script is None:
+            raise ValueError("backend scripted needs a script: name a file with --script")
+        return self
+
+
+class SandboxOptions(_Section):
+    """Where code runs, and what it may use."""
+
+    kind: Literal["auto", "docker", "local"] = "auto"
+    image: str = Field("conveyor-sandbox", min_length=1)
+    network: Literal["none"] = "none"
+    memory: Size = 1024 * MIB
+    cpus: float = Field(2.0, gt=0)
+    pids: int = Field(128, ge=8)
+    unit_timeout: Seconds = 30.0
+    workspace_size: Size = 256 * MIB
+    files: dict[WorkspacePath, Path] = Field(default_factory=dict)
+
+    def limits(self) -> Limits:
+        """The limits, as the sandbox takes them."""
+        return Limits(self.memory, self.cpus, self.pids, self.unit_timeout, self.workspace_size)
+
+    @model_validator(mode="after")
+    def _room_beside_the_workspace(self) -> SandboxOptions:
+        if self.memory - self.workspace_size < _SMALLEST_MEMORY:
+            raise ValueError(
+                "the workspace is memory too: memory must be at least "
+                f"{_SMALLEST_MEMORY // MIB}m larger than workspace_size"
+            )
+        return self
+
+
+class LimitOptions(_Section):
+    """Where a run ends, done or not."""
+
+    turns: int = Field(8, ge=1)
+    tokens: int = Field(2048, ge=1)
+    seconds: Seconds = 300.0
+
+
+class Expectation(_Section):
+    """What makes the task a check: all that is given must hold."""
+
+    output_contains: str | None = None
+    result_contains: str | None = None
+    answer_contains: str | None = None
+
+
+class Task(_Section):
+    """A task, complete with the defaults of what it does not say."""
+
+    name: str = Field(min_length=1, max_length=100)
+    prompt: str = Field(min_length=1)
+    system: str | None = None
+    model: ModelOptions = Field(default_factory=ModelOptions)
+    tools: tuple[ToolName, ...] = ("python",)
+    sandbox: SandboxOptions = Field(default_factory=SandboxOptions)
+    mode: Mode = Mode.PARTIAL
+    early_stop: bool = True
+    limits: LimitOptions = Field(default_factory=LimitOptions)
+    expect: Expectation = Field(default_factory=Expectation)
+
+
+def task_paths(settings: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """The places in a task's settings that hold paths of the host, as (mapping, key)."""
+    places: list[tuple[dict[str, Any], str]] = []
+    model, sandbox = settings.get("model"), settings.get("sandbox")
+    if isinstance(model, dict) and isinstance(model.get("script"), str):
+        places.append((model, "script"))
+    if isinstance(sandbox, dict) and isinstance(sandbox.get("files"), dict):
+        files = sandbox["files"]
+        places += [(files, key) for key, value in files.items() if isinstance(value, str)]
+    return places
