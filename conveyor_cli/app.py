@@ -7,7 +7,6 @@ import sys
 from typing import Annotated
 
 import typer
-
 from typer.exceptions import TyperException
 
 from conveyor_cli import __version__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,10 +66,12 @@ def make_backend(model: ModelOptions) -> Backend:
         assert model.script is not None
         return ScriptedBackend(read_script(model.script), rate=model.rate, chunk=model.chunk)
     from conveyor_cli.backends.loading import Device, Dtype, Quantization  # noqa: PLC0415 - slow
+    from conveyor_cli.backends.models import ModelStore  # noqa: PLC0415
     from conveyor_cli.backends.transformers import TransformersBackend  # noqa: PLC0415
 
     return TransformersBackend(
         model.id,
+        store=ModelStore(),
         quantization=Quantization(model.quantization),
         dtype=Dtype(model.dtype),
         device=Device(model.device),
@@ -140,7 +142,7 @@ def dialect_maker(tools: dict[str, Tool]) -> Callable[[], Dialect]:
 
 def new_run_id() -> str:
     """A new run's name: when it began, and something that no other run has."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 

@@ -60,7 +60,7 @@ def _failure(
         return f"Error:\n{why}"
     first, last = failed.span
     where = f"line {first}" if first == last else f"lines {first} to {last}"
-    before = f" Lines before it were run." if first > 1 else ""
+    before = " Lines before it were run." if first > 1 else ""
     return f"Error at {where}.{before} Nothing after it was run.\n{why}"
 
 

@@ -23,7 +23,9 @@ def _size(value: object) -> object:
         match = _SIZE.fullmatch(value.strip())
         if not match:
             raise ValueError(f"not a size: {value!r} (write 512m or 1g)")
-        return int(float(match[1]) * {"": 1, "k": 1024, "m": MIB, "g": 1024 * MIB}[match[2].lower()])
+        return int(
+            float(match[1]) * {"": 1, "k": 1024, "m": MIB, "g": 1024 * MIB}[match[2].lower()]
+        )
     return value
 
 
@@ -138,13 +140,13 @@ class Task(_Section):
     name: str = Field(min_length=1, max_length=100)
     prompt: str = Field(min_length=1)
     system: str | None = None
-    model: ModelOptions = Field(default_factory=ModelOptions)
+    model: ModelOptions = ModelOptions()
     tools: tuple[ToolName, ...] = ("python",)
-    sandbox: SandboxOptions = Field(default_factory=SandboxOptions)
+    sandbox: SandboxOptions = SandboxOptions()
     mode: Mode = Mode.PARTIAL
     early_stop: bool = True
-    limits: LimitOptions = Field(default_factory=LimitOptions)
-    expect: Expectation = Field(default_factory=Expectation)
+    limits: LimitOptions = LimitOptions()
+    expect: Expectation = Expectation()
 
 
 def task_paths(settings: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:

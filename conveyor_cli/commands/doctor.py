@@ -40,7 +40,9 @@ def doctor(
         typer.echo(json.dumps([asdict(finding) for finding in (*engine, *local, *model)]))
     else:
         for finding in (*engine, *local, *model):
-            typer.echo(f"{'ok  ' if finding.fine else 'LACK'}  {finding.name}: {one_line(finding.detail)}")
+            typer.echo(
+                f"{'ok  ' if finding.fine else 'LACK'}  {finding.name}: {one_line(finding.detail)}"
+            )
             if finding.remedy:
                 typer.echo(f"      → {one_line(finding.remedy)}")
     if not (engine[0].fine or all(finding.fine for finding in local)):
@@ -65,7 +67,9 @@ def _engine() -> Iterator[Finding]:
         yield Finding("Docker engine", fine=True, detail=detail)
         found = image.find(client, image.DEFAULT_IMAGE)
         if found is None:
-            build = "the first run builds it; or run `conveyor sandbox build` (--from-host: offline)"
+            build = (
+                "the first run builds it; or run `conveyor sandbox build` (--from-host: offline)"
+            )
             yield Finding("sandbox image", fine=False, detail="not built yet", remedy=build)
         else:
             detail = f"{found.name}, {found.source}, {found.size / 1e6:.0f} MB"

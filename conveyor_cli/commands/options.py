@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 TaskFile = Annotated[
     str | None,
     typer.Argument(
-        metavar="[TASK|-]", help="Task file (YAML); - reads it from standard input.", show_default=False
+        metavar="[TASK|-]",
+        help="Task file (YAML); - reads it from standard input.",
+        show_default=False,
     ),
 ]
 Prompt = Annotated[

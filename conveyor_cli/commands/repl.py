@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,7 +35,7 @@ def repl(
     sandbox: options.SandboxKind = None,
     set_: options.Assignments = None,
     *,
-    plain: bool = typer.Option(False, "--plain", help="Lines instead of the live view."),
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
 ) -> None:
     """Talk to an agent. Sandbox, variables, files and conversation stay until you leave."""
     import asyncio
@@ -92,7 +92,7 @@ def _command(dialogue: Dialogue, line: str) -> bool:
     return True
 
 
-async def _lines() -> AsyncIterator[str]:
+async def _lines() -> AsyncGenerator[str, None]:
     """What the user types, or what is piped in, line by line."""
     import asyncio
 
@@ -108,7 +108,7 @@ async def _lines() -> AsyncIterator[str]:
     session: PromptSession[str] = PromptSession(history=FileHistory(str(state / "repl_history")))
     while True:
         try:
-            line = await session.prompt_async("› ")
+            line = await session.prompt_async("> ")
         except KeyboardInterrupt:
             continue
         except EOFError:

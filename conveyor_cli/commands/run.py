@@ -34,9 +34,7 @@ def run(
     stream_json: Annotated[
         bool, typer.Option("--stream-json", help="Print each event as a JSON line.")
     ] = False,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Lines instead of the live view.")
-    ] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
 ) -> None:
     """Run a task: the model answers, its code runs statement by statement while it is written.
 

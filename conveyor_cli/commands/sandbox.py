@@ -50,7 +50,7 @@ def build(
 
     An image of the same name is replaced, once the new one is complete.
     """
-    from conveyor_sandbox import image  # noqa: PLC0415 - keeps `conveyor --help` fast
+    from conveyor_sandbox import image
 
     if from_host and base is not None:
         raise UsageError("--base and --from-host exclude each other: leave one out")
@@ -65,8 +65,8 @@ def build(
 def _build_dockerfile(
     client: docker.DockerClient, name: str, base: str, progress: Progress
 ) -> ImageInfo:
-    from conveyor_sandbox import image  # noqa: PLC0415
-    from conveyor_sandbox.errors import SandboxImageError  # noqa: PLC0415
+    from conveyor_sandbox import image
+    from conveyor_sandbox.errors import SandboxImageError
 
     try:
         return image.build(client, name, base, progress)
@@ -77,7 +77,7 @@ def _build_dockerfile(
 @app.command("list")
 def list_images() -> None:
     """List the sandbox images that Conveyor built."""
-    from conveyor_sandbox import image  # noqa: PLC0415
+    from conveyor_sandbox import image
 
     with _engine() as client:
         images = image.built(client)
@@ -94,7 +94,7 @@ def prune() -> None:
     Containers and temporary folders whose process is gone, and images that lost their name to a
     newer build. Nothing that a living run or another host owns.
     """
-    from conveyor_sandbox import image, leftovers  # noqa: PLC0415
+    from conveyor_sandbox import image, leftovers
 
     with _engine() as client:
         removed = [*leftovers.prune(client), *image.prune_replaced(client)]
@@ -106,7 +106,7 @@ def prune() -> None:
 
 @contextmanager
 def _engine() -> Iterator[docker.DockerClient]:
-    from conveyor_sandbox.docker import connect  # noqa: PLC0415
+    from conveyor_sandbox.docker import connect
 
     with closing(connect()) as client:
         yield client
@@ -115,8 +115,8 @@ def _engine() -> Iterator[docker.DockerClient]:
 @contextmanager
 def _shown_progress() -> Iterator[Progress]:
     """A bar on a terminal's stderr; elsewhere a line for each new stage."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -145,7 +145,7 @@ def _lines() -> Progress:
 
 
 def _plain(text: str) -> str:
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
     return escape(text)
 

@@ -12,7 +12,9 @@ from conveyor_cli.errors import UsageError
 
 
 def split(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="The text; - reads standard input.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="The text; - reads standard input.")
+    ],
     language: Annotated[
         str, typer.Option(metavar="python", help="What the text is written in.")
     ] = "python",

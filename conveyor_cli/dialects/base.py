@@ -70,6 +70,7 @@ class Dialect(Protocol):
         """The response ended; `complete` if the model ended it itself. Closes an open call then."""
 
     def cut(self, length: int | None) -> str:
-        """The response up to the end of its last call's first `length` characters (None: all),
-        closed as the dialect closes calls: what stands in the conversation.
+        """The response up to the end of its last call's first `length` characters (None: all).
+
+        It is closed as the dialect closes calls: this is what stands in the conversation.
         """

@@ -8,7 +8,7 @@ tags is reasoning: no call, and no part of the answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 from conveyor_cli.dialects.base import CallText, Closed, EndCheck, Item, Opened, Prose
 
@@ -89,7 +89,8 @@ class FenceDialect:
 
     # Outside calls: whole lines
 
-    def _feed_prose(self, text: str) -> Iterator[Item]:  # type: ignore[misc] # returns the rest
+    def _feed_prose(self, text: str) -> Generator[Item, None, str]:
+        """Look at one line; return the rest of the text."""
         line, newline, rest = text.partition("\n")
         self._line += line
         if not newline:
@@ -128,8 +129,8 @@ class FenceDialect:
 
     # Inside a call
 
-    def _feed_call(self, text: str) -> Iterator[Item]:  # type: ignore[misc] # returns the rest
-        """Give the text out, but for a line that may still become the closing fence."""
+    def _feed_call(self, text: str) -> Generator[Item, None, str]:
+        """Give a line out, unless it may still become the closing fence; return the rest."""
         assert self._call is not None
         end = text.find("\n") + 1 or len(text)
         piece, rest = text[:end], text[end:]
@@ -175,7 +176,9 @@ class FenceDialect:
         if len(line) - len(marks) > self._indent + _DEEPEST:
             return False
         fence = marks.rstrip(" \t\r")
-        return not fence.strip(self._fence[0]) and (fence == marks or len(fence) >= len(self._fence))
+        return not fence.strip(self._fence[0]) and (
+            fence == marks or len(fence) >= len(self._fence)
+        )
 
 
 def _closes(line: str, fence: str) -> bool:

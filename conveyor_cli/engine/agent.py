@@ -78,9 +78,9 @@ class Agent:
         return self._turn is not None
 
     @property
-    def halted(self) -> bool:
-        """Whether the prompt was told to end."""
-        return self._halted is not None
+    def halted(self) -> StopReason | None:
+        """Why the prompt was told to end, if it was."""
+        return self._halted
 
     def halt(self, reason: StopReason) -> None:
         """Stop decoding and take back the open call; the prompt ends. Returns at once."""
@@ -98,8 +98,8 @@ class Agent:
             left = self.settings.tokens - tokens
             turn = await self._run_turn(left, emit, clock)
             tokens += turn.tokens
-            if self._halted is not None:
-                return _halted(self._halted)
+            if self.halted is not None:
+                return _halted(self.halted)
             if turn.call is None:
                 return self._answer(turn)
             if tokens >= self.settings.tokens:
@@ -220,9 +220,7 @@ class Turn:
                 case Prose(text):
                     self.prose.append(text)
                 case Opened(tool, start):
-                    self.call = self._open_call(
-                        self, tool, start, at, self._emit, self._clock
-                    )
+                    self.call = self._open_call(self, tool, start, at, self._emit, self._clock)
                     self._dialect.watch(self.call.splitter)
                 case CallText(text):
                     assert self.call is not None

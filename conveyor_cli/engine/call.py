@@ -158,6 +158,11 @@ class OpenCall:
                     self._on_ended_early()
             case Skipped(unit, at):
                 self._skip(unit, self._clock.at(at))
+            case Ended() | Restarted() | Died():
+                self._hear_end(report)
+
+    def _hear_end(self, report: Ended | Restarted | Died) -> None:
+        match report:
             case Ended(_, outcome, _):
                 if not self._ended.done():
                     self._ended.set_result(outcome)

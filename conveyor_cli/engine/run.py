@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 from dataclasses import dataclass, replace
 
 from conveyor_cli.backends.base import Backend, Progress
@@ -59,10 +59,8 @@ class Run:
             ModelError, SandboxError: the run has ended then too.
         """
         who = self._identity
-        began = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        self._emit(
-            RunStarted(self.clock.now(), who.run_id, who.task, who.mode, who.backend, began)
-        )
+        began = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        self._emit(RunStarted(self.clock.now(), who.run_id, who.task, who.mode, who.backend, began))
         ending = Ending(RunStatus.FAILED, None, "it ended unexpectedly")
         try:
             await self._get_ready()
@@ -89,7 +87,7 @@ class Run:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._load())
                 group.create_task(self._workplace.open(self._progress, self._emit, self.clock))
-        except* Exception as problems:
+        except* Exception as problems:  # noqa: BLE001 - raised again, the first of them
             raise problems.exceptions[0] from None
 
     async def _load(self) -> None:

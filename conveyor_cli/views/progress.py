@@ -20,9 +20,13 @@ def shown_progress(console: Console) -> Iterator[Progress]:
     if not console.is_terminal or console.is_dumb_terminal:
         yield stage_lines(console)
         return
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn  # noqa: PLC0415 - only here
+    from rich.progress import (  # noqa: PLC0415 - only here
+        BarColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
     from rich.progress import Progress as Bars  # noqa: PLC0415
-    from rich.progress import TimeElapsedColumn  # noqa: PLC0415
 
     text = TextColumn("{task.description}", markup=False)
     columns = (SpinnerColumn(), text, BarColumn(), TimeElapsedColumn())

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from conveyor_sandbox import landlock
 from conveyor_sandbox.local import isolated, make_plan
 from conveyor_sandbox.sandbox import SandboxSpec
 
@@ -60,7 +61,8 @@ def abilities() -> list[Ability]:
 
 def _kernel_ability(name: str, refusal: str | None) -> Ability:
     if refusal is None:
-        return Ability(name, available=True, required=True, detail="available", remedy="")
+        detail = f"ABI {landlock.version()}" if name == "landlock" else "available"
+        return Ability(name, available=True, required=True, detail=detail, remedy="")
     remedy = _REMEDIES.get(name) or _namespace_remedy()
     return Ability(name, available=False, required=True, detail=refusal, remedy=remedy)
 

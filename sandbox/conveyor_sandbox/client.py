@@ -135,7 +135,7 @@ class GuestClient:
         self._listener(Died(reason, self._clock()))
 
     def _report(self, frame: dict[str, Any]) -> Report:
-        at = frame.get("t1" if frame["ev"] == "finished" else "t") + self._offset
+        at = frame["t1" if frame["ev"] == "finished" else "t"] + self._offset
         match frame["ev"]:
             case "ended":
                 return Ended(frame["call"], _outcome(frame), at)

@@ -131,10 +131,10 @@ class DockerSandbox:
         self._container = await asyncio.to_thread(self._create, image)
         params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         attached = await asyncio.to_thread(api.attach_socket, self._container, params)
-        raw: socket.socket = attached._sock
+        raw: socket.socket = attached._sock  # noqa: SLF001 - the SDK offers no other way to it
         raw.settimeout(None)
         stream = await asyncio.open_unix_connection(sock=raw.dup())
-        attached._response.close()
+        attached._response.close()  # noqa: SLF001 - nor to let go of it
         self._attached = AttachChannel(*stream)
         await asyncio.to_thread(self._start_container)
         return self._attached
@@ -168,7 +168,9 @@ class DockerSandbox:
         assert self._client is not None
         limits = self._spec.limits
         owned = f"rw,nosuid,nodev,exec,uid={_USER},gid={_USER}"
-        return self._client.api.create_host_config(  # type: ignore[no-any-return]
+        from docker.types import LogConfig  # noqa: PLC0415
+
+        return self._client.api.create_host_config(
             auto_remove=True,
             network_mode="none",
             read_only=True,
@@ -183,7 +185,7 @@ class DockerSandbox:
             memswap_limit=limits.memory,
             nano_cpus=int(limits.cpus * 1e9),
             pids_limit=limits.pids,
-            log_config={"Type": "none"},
+            log_config=LogConfig(type="none"),
             ipc_mode="private",
             runtime=self._spec.runtime,
         )
@@ -192,6 +194,7 @@ class DockerSandbox:
         from docker.errors import APIError  # noqa: PLC0415
 
         assert self._client is not None
+        assert self._container is not None
         try:
             self._client.api.start(self._container)
         except APIError as error:
@@ -255,15 +258,13 @@ def _listen(path: Path) -> socket.socket:
     listener.bind(str(path))
     os.chmod(path, 0o777)  # noqa: PTH101, S103 - who knows the token may speak
     listener.listen(1)
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003 - its only signature
     return listener
 
 
 async def _accept(listener: socket.socket, offer: SocketOffer) -> Channel:
     """The connection of the guest, which says the token first."""
-    connection, _ = await asyncio.wait_for(
-        asyncio.get_running_loop().sock_accept(listener), _START
-    )
+    connection, _ = await asyncio.wait_for(asyncio.get_running_loop().sock_accept(listener), _START)
     reader, writer = await asyncio.open_unix_connection(sock=connection)
     if await reader.readline() != offer.token.encode() + b"\n":
         writer.close()

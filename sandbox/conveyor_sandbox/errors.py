@@ -1,7 +1,7 @@
 """What can go wrong with a sandbox, other than the code in it.
 
 SandboxError
-├── SandboxUnavailable   this kind of sandbox cannot be had here (no engine, a kernel feature missing)
+├── SandboxUnavailable   this kind cannot be had here (no engine, a kernel feature missing)
 ├── SandboxImageError    the image is missing, cannot be built, or has no python3
 └── SandboxDied          it ended while it was in use
 """

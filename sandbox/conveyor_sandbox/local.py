@@ -70,6 +70,7 @@ class LocalSandbox:
         self._process: asyncio.subprocess.Process | None = None
         self._complaint: asyncio.Task[str] | None = None
         self._guest: GuestClient | None = None
+        self._stopped = False
 
     async def start(self, progress: Progress) -> GuestClient:
         """Start the jail, and the guest in it. Raises SandboxError, leaving nothing behind."""
@@ -97,6 +98,8 @@ class LocalSandbox:
         assert process.stdout is not None
         assert process.stderr is not None
         self._complaint = asyncio.create_task(_last_words(process.stderr))
+        if self._stopped:
+            raise SandboxDied("the local sandbox was stopped while it started")
         channel = StreamChannel(process.stdout, process.stdin)
         try:
             hello = await asyncio.wait_for(greet(channel, self._spec.limits), _START)
@@ -113,16 +116,17 @@ class LocalSandbox:
     ) -> SandboxUnavailable | SandboxDied:
         """The reason for an end during start-up, from the jail's last words."""
         assert self._complaint is not None
-        words = (await self._complaint).strip()
+        *_, last = (await self._complaint).strip().splitlines() or [""]
         if await process.wait() == REFUSED:
             return SandboxUnavailable(
-                f"no local sandbox: the kernel refused {words.splitlines()[-1]}; "
+                f"no local sandbox: the kernel refused {last or 'to start it'}; "
                 "`conveyor doctor` says how to mend it, or use --sandbox docker"
             )
-        return SandboxDied(f"{error}: {words.splitlines()[-1]}") if words else error
+        return SandboxDied(f"{error}: {last}") if last else error
 
     async def stop(self) -> None:
         """End everything in it. May be called more than once, at any time."""
+        self._stopped = True
         if self._guest is not None:
             await self._guest.close()
         process = self._process

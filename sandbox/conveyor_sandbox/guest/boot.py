@@ -6,7 +6,7 @@ of module names and their source texts. Nothing is written to disk, so a read-on
 
 import sys
 
-if sys.version_info < (3, 8):  # noqa: UP036 - the image decides which Python runs this
+if sys.version_info < (3, 8):
     sys.stderr.write("python3 is %d.%d there; 3.8 or later is needed\n" % sys.version_info[:2])
     sys.exit(78)
 
@@ -14,9 +14,10 @@ import importlib.abc
 import importlib.util
 import json
 import os
+from typing import Any, Dict
 
 
-def take(size):  # type: ignore[no-untyped-def] # Python 2 must get as far as the message above
+def take(size: int) -> bytes:
     chunks = []
     while size:
         chunk = os.read(0, size)
@@ -30,15 +31,15 @@ def take(size):  # type: ignore[no-untyped-def] # Python 2 must get as far as th
 class Sent(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Imports modules from the texts that the host sent."""
 
-    def __init__(self, texts):  # type: ignore[no-untyped-def]
+    def __init__(self, texts: Dict[str, str]) -> None:
         self.texts = texts
 
-    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def] # noqa: ARG002
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002
         if name not in self.texts:
             return None
         return importlib.util.spec_from_loader(name, self, is_package="." not in name)
 
-    def get_source(self, name):  # type: ignore[no-untyped-def]
+    def get_source(self, name: str) -> str:
         return self.texts[name]
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import codecs
 import contextlib
-import errno
 import os
 import select
 import signal
@@ -65,11 +64,11 @@ class Host:
     def send(self, frame: Frame) -> None:
         """Send a frame, waiting for room."""
         rest = encode(frame)
-        while rest:
-            try:
+        try:
+            while rest:
                 rest = rest[os.write(self._write_fd, rest) :]
-            except OSError:
-                leave()
+        except OSError:
+            leave()
 
     def receive(self) -> bytes:
         """What the host sent."""
@@ -104,7 +103,7 @@ class Output:
 
     def end_call(self) -> str:
         """What is left to say of the call's output; the next call starts afresh."""
-        text = self._decoder.decode(b"", True)
+        text = self._decoder.decode(b"", final=True)
         if self._dropped:
             text += "\n[%d more bytes were written and not kept]\n" % self._dropped
         self._decoder.reset()
@@ -145,7 +144,7 @@ def _become_worker(control: socket.socket, out: int, err: int) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (out, 1), (err, 2), (control.fileno(), _CONTROL)):
-            os.dup2(source, target, inheritable=target < 3)
+            os.dup2(source, target, inheritable=target != _CONTROL)
         os.closerange(3, _CONTROL)
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
             score.write("1000")  # out of memory, the worker goes first
@@ -230,7 +229,7 @@ class Supervisor:
             elif op == "restart":
                 self._replace_worker("restart")
             elif op == "put":
-                put_file(frame["path"], base64.b64decode(frame["data"]), frame["append"])
+                put_file(frame["path"], base64.b64decode(frame["data"]), append=frame["append"])
             elif op == "ping":
                 self._host.send({"ev": "pong", "t": time.monotonic()})
 
@@ -373,7 +372,9 @@ class Supervisor:
             outcome = _failed("error", "crash", name, "the interpreter was killed by %s" % name)
         else:
             code = os.WEXITSTATUS(status)
-            outcome = _failed("error", "exit", "SystemExit", "the interpreter ended, code %d" % code)
+            outcome = _failed(
+                "error", "exit", "SystemExit", "the interpreter ended, code %d" % code
+            )
         self._lose_worker(outcome)
 
     def _lose_worker(self, outcome: Frame) -> None:
@@ -423,7 +424,7 @@ def kill_others(worker: int) -> None:
             os.killpg(worker, signal.SIGKILL)
 
 
-def put_file(path: str, content: bytes, append: bool) -> None:
+def put_file(path: str, content: bytes, *, append: bool) -> None:
     """Write a file of the task into the workspace. The host has checked the path."""
     folder = os.path.dirname(path)
     if folder:

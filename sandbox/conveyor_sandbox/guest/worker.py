@@ -5,8 +5,8 @@ its control socket is the model's code's word as much as its own; the supervisor
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import contextlib
 import linecache
@@ -18,7 +18,7 @@ import time
 import traceback
 import types
 import warnings
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 from .frames import Frame, FrameDecoder, encode
 
@@ -43,7 +43,9 @@ class Call:
 
     def add(self, text: str) -> None:
         """Make the text known to tracebacks and `inspect`, which ask `linecache`."""
-        shown = text[1:] if self.texts and self.texts[-1][-1:] == "\r" and text[:1] == "\n" else text
+        shown = (
+            text[1:] if self.texts and self.texts[-1][-1:] == "\r" and text[:1] == "\n" else text
+        )
         self._lines += [line + "\n" for line in _NEWLINE.split(shown)]
         if self._lines[-1] == "\n":
             self._lines.pop()
@@ -63,9 +65,13 @@ class Call:
         body = tree.body
         first = len(self.texts) == 1
         if body and _is_string(body[0]) and not first:
-            body = [_nothing(body[0])] + body[1:]  # only a call's first string is its __doc__
+            body = [_nothing(body[0]), *body[1:]]  # only a call's first string is its __doc__
         shown = None
-        if body and isinstance(body[-1], ast.Expr) and not (first and len(body) == 1 and _is_string(body[0])):
+        if (
+            body
+            and isinstance(body[-1], ast.Expr)
+            and not (first and len(body) == 1 and _is_string(body[0]))
+        ):
             shown = ast.Expression(body[-1].value)
             body = body[:-1]
         tree.body = body
@@ -97,10 +103,9 @@ def _nothing(node: ast.stmt) -> ast.stmt:
 
 def _move(error: SyntaxError, lines: int) -> None:
     """Count the error's lines from the top of the call instead of the unit."""
-    if error.lineno is not None:
-        error.lineno += lines
-    if getattr(error, "end_lineno", None) is not None:
-        error.end_lineno += lines
+    for name in ("lineno", "end_lineno"):
+        if getattr(error, name, None) is not None:
+            setattr(error, name, getattr(error, name) + lines)
 
 
 class Worker:
@@ -132,7 +137,7 @@ class Worker:
             self._number = frame["call"]
             self._call = Call(self._number)
         done = self._run(self._call, frame) if frame["op"] == "run" else self._end(self._call)
-        for stream in (sys.stdout, sys.stderr) + self._streams:
+        for stream in (sys.stdout, sys.stderr, *self._streams):
             # Anything can stand there: the code may have put it there, or closed it.
             with contextlib.suppress(BaseException):
                 stream.flush()

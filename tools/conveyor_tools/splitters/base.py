@@ -8,11 +8,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A piece of a call that no continuation of the text can change any more.
+    r"""A piece of a call that no continuation of the text can change any more.
 
     The texts of a call's units, joined, are the call's text: comments and blank lines before a
     statement belong to its unit, and those at the end of the call make a `blank` unit, which has
-    nothing to run. Lines count from 1, as CPython counts them (`\\n`, `\\r\\n` and `\\r` end one).
+    nothing to run. Lines count from 1, as CPython counts them (`\n`, `\r\n` and `\r` end one).
     """
 
     index: int

@@ -378,7 +378,7 @@ class PythonSplitter:
         if end > pos:
             return end
         char = text[pos]
-        if char == "{" or char == "}":
+        if char in "{}":
             return self._f_brace(text, pos)
         if char == "\\":
             return self._f_escape(text, pos)
