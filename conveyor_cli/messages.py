@@ -15,6 +15,10 @@ _SHOWN = 4000
 """Characters of each part that the model is shown; of longer ones, the beginning and the end."""
 
 
+_ASK = "What is the answer?"
+"""What follows a success. Without a question, small models write the same code again."""
+
+
 def system_prompt(own: str | None, instructions: Sequence[str]) -> str:
     """The task's own system text, and what the tools say of themselves."""
     return "\n\n".join([*([own] if own else []), *instructions])
@@ -42,8 +46,10 @@ def observation(
         parts.append(f"Result: {shorten(outcome.result)}")
     if outcome.failure is not None:
         parts.append(_failure(outcome, outcome.failure, units, last_unit))
-    elif not parts:
-        parts.append("The code ran without output.")
+    elif parts:
+        parts.append(_ASK)
+    else:
+        parts.append("The code ran without output. Use print() to see a value.")
     if lost:
         parts.append("The interpreter was restarted: variables of earlier code are gone.")
     return "\n\n".join(parts)

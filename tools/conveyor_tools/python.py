@@ -18,9 +18,9 @@ class PythonTool:
     lane = "python"
     language = "python"
     instructions = (
-        "You can run Python. Write one fenced code block that begins with ```python; it is run, "
-        "and you are shown what it prints. Variables stay for later blocks. Use print() to see a "
-        "value. When you know the answer, say it without a code block."
+        "Write Python code in one fenced block that begins with ```python. It is run for you, and "
+        "you are shown its output; variables stay for later blocks. When the output answers the "
+        "question, answer in words, without code."
     )
 
     def splitter(self, guest: GuestClient) -> Splitter:
