@@ -1,0 +1,54 @@
+# `make demo` runs the main job, `make test` the tests; both do all their set-up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help demo test test-full check image clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo       install, fetch the default model, run tasks/quickstart.yaml"
+	@echo "make test       the tests of every change"
+	@echo "make test-full  these and the long ones"
+	@echo "make check      ruff, strict mypy, import direction, links of the docs"
+	@echo "make image      build the sandbox image from this machine's Python"
+	@echo "make clean      remove the environment and caches of this folder"
+
+demo: $(VENV)/.installed
+	$(BIN)/conveyor run tasks/quickstart.yaml
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/structure
+
+image: $(VENV)/.installed
+	$(BIN)/conveyor sandbox build --from-host
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one with make PYTHON=python3.12 …"; exit 1; }
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing Conveyor with torch and transformers: this downloads 0.3 to 3 GB, once"
+	$(PIP) install --progress-bar on -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing what the tests and checks need"
+	$(PIP) install --progress-bar on -c constraints.txt -e ".[dev]"
+	@touch $@

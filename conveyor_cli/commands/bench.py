@@ -1,0 +1,145 @@
+"""`conveyor bench`: the figures of docs/benchmarks.md, measured on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from conveyor_cli.commands import options
+
+if TYPE_CHECKING:
+    from conveyor_cli.task import Task
+
+app = typer.Typer(
+    name="bench",
+    help="Measure, on this machine, the figures that docs/benchmarks.md shows.",
+    no_args_is_help=True,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="As one JSON object.")]
+
+
+@app.command()
+def pipeline(
+    sandbox: options.SandboxKind = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Runs of each case.")] = 3,
+    *,
+    json: Json = False,
+) -> None:
+    """How close a run comes to the perfect pipeline: scripted text, statements that sleep.
+
+    Efficiency is the perfect pipeline's time by the achieved one: once from the text, the rate and
+    the sleeps alone against a clock outside, once by the run's own metrics. Medians of the runs.
+    """
+    import asyncio
+    from json import dumps
+    from statistics import median
+
+    from rich.console import Console
+
+    from conveyor_cli.bench.pipeline import CASES, measure_case
+    from conveyor_cli.views.progress import shown_progress
+
+    task = _task(sandbox)
+    rows = []
+    with shown_progress(Console(stderr=True)) as progress:
+        for case in CASES:
+            results = [asyncio.run(measure_case(case, task, progress)) for _ in range(repeat)]
+            row = {
+                "perfect_s": case.perfect(),
+                "wall_s": median(result.wall for result in results),
+                "efficiency": median(result.efficiency for result in results),
+                "overhead_s": median(result.overhead for result in results),
+                "own_efficiency": median(result.metrics.efficiency or 0.0 for result in results),
+                "own_overhead_s": median(result.metrics.overhead_s for result in results),
+            }
+            rows.append({"case": case.name} | {name: round(row[name], 6) for name in row})
+    if json:
+        typer.echo(dumps(rows))
+    else:
+        _print_table(rows)
+
+
+@app.command()
+def decode(
+    model: options.Model = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of runs that count.")] = 9,
+    tokens: Annotated[int, typer.Option(min=2, help="Tokens of each run.")] = 48,
+    dtype: Annotated[
+        str | None, typer.Option(metavar="auto|bf16|fp16|fp32", help="What it computes in.")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Our decode loop against `model.generate`: same model, dtype and prompt, in turn.
+
+    The ratio of tokens a second, ours by theirs; its median and the median's 95 % interval.
+    """
+    import asyncio
+    from json import dumps
+
+    from conveyor_cli.backends.loading import Device, Dtype, Quantization
+    from conveyor_cli.backends.models import ModelStore
+    from conveyor_cli.backends.transformers import TransformersBackend
+    from conveyor_cli.bench.decode import Comparison, Pair, compare_decode
+
+    settings = options.read_settings(None, {"model": model, "prompt": "-"}, _dtype(dtype))
+    settings.merged["name"] = "bench"
+    task = settings.task()
+
+    def tell(pair: Pair) -> None:
+        typer.echo(
+            f"{pair.ours:.1f} tok/s, generate {pair.generate:.1f}: {pair.ratio:.3f}", err=True
+        )
+
+    async def run() -> Comparison:
+        backend = TransformersBackend(
+            task.model.id,
+            store=ModelStore(),
+            dtype=Dtype(task.model.dtype),
+            device=Device.AUTO,
+            quantization=Quantization(task.model.quantization),
+        )
+        try:
+            await backend.load(lambda _what, _fraction: None)
+            return await compare_decode(backend, pairs=pairs, new_tokens=tokens, on_pair=tell)
+        finally:
+            await backend.close()
+
+    found = asyncio.run(run())
+    low, high = found.interval
+    row = {
+        "model": found.label,
+        "ratio": round(found.median, 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "pairs": len(found.pairs),
+    }
+    if json:
+        typer.echo(dumps(row))
+    else:
+        _print_table([row])
+
+
+def _dtype(dtype: str | None) -> list[str]:
+    return [] if dtype is None else [f"model.dtype={dtype}"]
+
+
+def _task(sandbox: str | None) -> Task:
+    """A task with the user's settings, for measurements that bring their own text."""
+    settings = options.read_settings(None, {"sandbox": sandbox, "prompt": "-"}, None)
+    settings.merged["name"] = "bench"
+    return settings.task()
+
+
+def _print_table(rows: list[dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*(f"{it:.4f}" if isinstance(it, float) else str(it) for it in row.values()))
+    Console(highlight=False).print(table)

@@ -1,0 +1,51 @@
+"""What a test run needs: an engine with the sandbox image, and the default model.
+
+In CI a missing engine is a failure. Elsewhere the tests that need one are left out, named and
+counted at the end of the run.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from conveyor_sandbox import image
+from conveyor_sandbox.docker import connect
+from conveyor_sandbox.errors import SandboxUnavailable
+
+_LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that need an engine where there is none; else see to the image."""
+    needing = [item for item in items if item.get_closest_marker("docker")]
+    config.stash[_LEFT_OUT] = []
+    if not needing:
+        return
+    try:
+        client = connect()
+    except SandboxUnavailable as error:
+        if os.environ.get("CI"):
+            raise pytest.UsageError(f"CI needs a Docker engine: {error}") from None
+        config.stash[_LEFT_OUT] = [item.nodeid for item in needing]
+        items[:] = [item for item in items if item not in needing]
+        config.hook.pytest_deselected(items=needing)
+        return
+    try:
+        if image.find(client, image.DEFAULT_IMAGE) is None:
+            image.build_from_host(client, image.DEFAULT_IMAGE, lambda *_: None)
+    finally:
+        client.close()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Name and count what was left out."""
+    left_out = config.stash.get(_LEFT_OUT, [])
+    if left_out:
+        terminalreporter.section("no Docker engine answers")
+        for name in left_out:
+            terminalreporter.line(name)
+        terminalreporter.line(f"{len(left_out)} tests that need one were left out")
