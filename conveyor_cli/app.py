@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -13,6 +14,8 @@ from conveyor_cli import __version__
 from conveyor_cli.commands import compare, config, doctor, models, repl, run, sandbox, split
 from conveyor_cli.errors import ConveyorError, Exit, exit_code
 from conveyor_sandbox.errors import SandboxError
+
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
     name="conveyor",
@@ -50,11 +53,19 @@ def root(
 
 def main() -> None:
     """Run the command; end with the exit code of what happened."""
-    code = _run()
     try:
-        sys.stdout.flush()
+        code = _run()
+        if sys.stdout is not None:  # the caller may have closed it
+            sys.stdout.flush()
     except BrokenPipeError:
-        code = _pipe_closed()
+        code = Exit.PIPE_CLOSED
+        _discard_output()
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN:
+            raise
+        code = Exit.FAILED
+        _discard_output()
+        complain(f"the output cannot be written: {error.strerror}")
     sys.exit(code)
 
 
@@ -65,15 +76,19 @@ def _run() -> int:
         return Exit.INTERRUPTED
     except TyperException as error:
         words = getattr(error, "format_message", error.__str__)()
-        complain(f"{words} (see --help)")
+        if words:  # else it is the help that was asked for by giving no arguments
+            complain(f"{words} (see --help)")
         return Exit.USAGE
     except (ConveyorError, SandboxError) as error:
         complain(str(error))
         return exit_code(error)
-    except BrokenPipeError:
-        return _pipe_closed()
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+    except SystemExit as end:
+        # typer and rich end so, with 1, when whoever read our output is gone.
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        raise
     return code if isinstance(code, int) else Exit.OK
 
 
@@ -84,7 +99,12 @@ def complain(message: str) -> None:
     typer.echo(f"conveyor: {one_line(message)}", err=True)
 
 
-def _pipe_closed() -> int:
-    """Whoever read our output is gone: end without another word."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Exit.PIPE_CLOSED
+def _discard_output() -> None:
+    """What is still buffered cannot be written: without this, Python would try again at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream, number in ((sys.__stdout__, 1), (sys.__stderr__, 2)):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(null, number)

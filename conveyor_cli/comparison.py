@@ -11,7 +11,7 @@ from conveyor_cli.compose import make_backend, make_parts
 from conveyor_cli.engine.events import RunStatus
 from conveyor_cli.engine.metrics import Metrics
 from conveyor_cli.engine.policy import Mode
-from conveyor_cli.errors import Interrupted
+from conveyor_cli.errors import Interrupted, Terminated
 from conveyor_cli.performance import Performance, ProgressRelay, Shown, Stage
 from conveyor_cli.task import Task
 
@@ -45,6 +45,12 @@ class Comparison:
         for sequential, partial in self.pairs:
             found.update(dict.fromkeys(_differences(sequential, partial)))
         return list(found)
+
+    @property
+    def unmet(self) -> list[str]:
+        """What of the task's `expect` did not hold in some run, in words."""
+        runs = [run for pair in self.pairs for run in pair]
+        return list(dict.fromkeys(problem for run in runs for problem in run.report["unmet"]))
 
     def median(self, mode: Mode, name: str) -> float:
         """A metric's median over the runs of a mode."""
@@ -97,7 +103,7 @@ async def compare(task: Task, runs: int, progress: Progress) -> Comparison:
 
     Raises:
         ConveyorError, SandboxError: what ended a run that could not be done.
-        Interrupted: the user ended it.
+        Interrupted, Terminated: the user or a signal ended it.
     """
     backend = make_backend(task.model)
     pairs = []
@@ -128,6 +134,8 @@ async def _run(task: Task, mode: Mode, backend: Backend, progress: Progress) -> 
         await parts.workplace.close()
     if performance.error is not None:
         raise performance.error
-    if performance.status in (RunStatus.INTERRUPTED, RunStatus.TERMINATED):
-        raise Interrupted(performance.status.value)
+    if performance.status is RunStatus.TERMINATED:
+        raise Terminated("terminated")
+    if performance.status is RunStatus.INTERRUPTED:
+        raise Interrupted("interrupted")
     return performance

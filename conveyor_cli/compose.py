@@ -25,7 +25,8 @@ from conveyor_sandbox.sandbox import Sandbox, SandboxSpec
 from conveyor_tools.registry import find_tool
 from conveyor_tools.tool import Tool
 
-_LARGEST_FILE = 64 * 1024 * 1024
+_FILES_SHARE = 0.75
+"""How much of the workspace the task's files may fill: file systems need room for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,8 @@ def sandbox_maker(options: SandboxOptions) -> Callable[[], Sandbox]:
     Raises:
         UsageError: a file to be copied in cannot be read.
     """
-    spec = SandboxSpec(options.image, options.limits(), read_files(options.files))
+    files = read_files(options.files, int(options.workspace_size * _FILES_SHARE))
+    spec = SandboxSpec(options.image, options.limits(), files)
 
     def make() -> Sandbox:
         if options.kind == "docker" or (options.kind == "auto" and _engine_answers()):
@@ -120,16 +122,24 @@ def _engine_answers() -> bool:
     return True
 
 
-def read_files(files: dict[str, Path]) -> dict[str, bytes]:
-    """The files to be copied into the workspace. Raises UsageError."""
+def read_files(files: dict[str, Path], room: int) -> dict[str, bytes]:
+    """The files to be copied into the workspace, which has room for so many bytes.
+
+    Raises:
+        UsageError: one cannot be read, or they are too much.
+    """
     contents = {}
     for name, path in files.items():
+        where = f"sandbox.files.{name}: {path}"
         try:
-            if path.stat().st_size > _LARGEST_FILE:
-                raise UsageError(f"sandbox.files.{name}: {path} is larger than 64 MiB")
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{where}: not a file")
+            if path.stat().st_size > room:
+                raise UsageError(f"{where}: no room for it: raise sandbox.workspace_size")
             contents[name] = path.read_bytes()
         except OSError as error:
-            raise UsageError(f"sandbox.files.{name}: {path}: {error.strerror}") from None
+            raise UsageError(f"{where}: {error.strerror}") from None
+        room -= len(contents[name])
     return contents
 
 

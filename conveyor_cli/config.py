@@ -19,27 +19,39 @@ import yaml
 from pydantic import ValidationError
 
 from conveyor_cli.errors import UsageError
-from conveyor_cli.task import Task, task_paths
+from conveyor_cli.task import LONGEST_NAME, Task, task_paths
+from conveyor_cli.views.text import safe
 
 Path_ = tuple[str, ...]
 _PREFIX = "CONVEYOR_"
+_LARGEST = 1024 * 1024
+"""Characters of a file of settings: `/dev/zero` has no end."""
 _NOT_SETTINGS = ("CONVEYOR_CACHE",)
 """Variables with our prefix that are read elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Settings from one source. `lines` says where each stands, if the source has lines."""
+    """Settings from one source.
+
+    `lines` says where each stands, if the source has lines; `names` what it is called there, if
+    that is something else than its path.
+    """
 
     source: str
     settings: dict[str, Any]
     lines: Mapping[Path_, int] = field(default_factory=dict)
+    names: Mapping[Path_, str] = field(default_factory=dict)
 
     def place(self, path: Path_) -> str:
-        """Where a setting stands, as `file:line`."""
-        while path and path not in self.lines:
+        """Where a setting stands, as `file:line` or `source NAME`."""
+        while path:
+            if path in self.lines:
+                return f"{self.source}:{self.lines[path]}"
+            if path in self.names:
+                return f"{self.source} {self.names[path]}"
             path = path[:-1]
-        return f"{self.source}:{self.lines[path]}" if path in self.lines else self.source
+        return self.source
 
 
 class Settings:
@@ -79,23 +91,35 @@ class Settings:
             raise UsageError(self._explain(error)) from None
 
     def _explain(self, error: ValidationError) -> str:
-        problems = []
-        for problem in error.errors(include_url=False):
-            path = tuple(str(part) for part in problem["loc"] if part != "[key]")
-            name = ".".join(path) or "task"
-            text = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-            known = path in self._origins or problem["type"] != "missing"
-            where = self.origin(path) if known else self._layers[-1].source
-            if problem["type"] == "missing":
-                where = next((layer.source for layer in self._layers if layer.lines), "task")
-            problems.append(f"{where}: {name}: {text[:1].lower()}{text[1:]}")
+        """The first problem, on one line."""
+        problems = error.errors(include_url=False)
+        first = problems[0]
+        path = tuple(str(part) for part in first["loc"] if part != "[key]")
+        where = self.origin(path)
+        if first["type"] == "missing":  # it stands nowhere: say which file lacks it
+            where = next((layer.source for layer in self._layers if layer.lines), "task")
+        text = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return problems[0] + more
+        return f"{where}: {'.'.join(path) or 'task'}: {text[:1].lower()}{text[1:]}{more}"
 
 
 _WORDS = {
     "extra_forbidden": "unknown field",
     "missing": "is missing",
+    "model_type": "must hold fields, as in {field: value}",
+    "dict_type": "must hold fields, as in {field: value}",
+    "tuple_type": "must be a list, as in [value, value]",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "string_type": "must be text (put it in quotes)",
+    "string_unicode": "must be text in UTF-8",
+    "string_too_short": "must not be empty",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "path_type": "must be a path",
 }
 
 
@@ -110,19 +134,30 @@ def read_task(path: Path, text: str | None = None) -> Layer:
         _note_lines(node, (), lines)
         settings = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or "cannot be read"
-        raise UsageError(f"{source}{line}: not valid YAML: {reason}") from None
-    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{source}{_line(error)}: not valid YAML: {_reason(error)}") from None
+    except ValueError as error:  # a value that only looks like a date, say
         raise UsageError(f"{source}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{source}: not valid YAML: nested too deeply") from None
     if settings is None:
         raise UsageError(f"{source}: the task file is empty: it needs at least a prompt")
     if not isinstance(settings, dict):
         raise UsageError(f"{source}:1: a task is a mapping of fields, such as prompt: …")
     _make_absolute(settings, path.parent)
-    settings.setdefault("name", path.stem)
+    settings.setdefault("name", safe(path.stem)[:LONGEST_NAME])
     return Layer(source, settings, lines)
+
+
+def _line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}" if mark else ""
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return "it holds control characters"
+    context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+    return ", ".join(part for part in (context, problem) if part) or "cannot be read"
 
 
 class _Loader(yaml.SafeLoader):
@@ -155,7 +190,7 @@ def _note_lines(node: yaml.Node | None, path: Path_, lines: dict[Path_, int]) ->
 def config_files() -> list[Path]:
     """The project's and the user's configuration file, the stronger first, if they exist."""
     files = [Path("conveyor.toml"), platformdirs.user_config_path("conveyor") / "conveyor.toml"]
-    return [path for path in files if path.is_file()]
+    return [path for path in files if os.path.isfile(path)]  # noqa: PTH113 - never raises
 
 
 def read_config(path: Path) -> Layer:
@@ -173,13 +208,17 @@ def read_config(path: Path) -> Layer:
 
 def _read(path: Path, what: str) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(_LARGEST + 1)
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such {what}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a text file in UTF-8") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(text) > _LARGEST:
+        raise UsageError(f"{path}: too large for a {what}")
+    return text
 
 
 def _make_absolute(settings: dict[str, Any], folder: Path) -> None:
@@ -191,11 +230,13 @@ def _make_absolute(settings: dict[str, Any], folder: Path) -> None:
 def environment_layer(environment: Mapping[str, str] = os.environ) -> Layer:
     """The layer of the `CONVEYOR_…` variables. Values are YAML."""
     settings: dict[str, Any] = {}
+    names: dict[Path_, str] = {}
     for name, text in sorted(environment.items()):
         if name.startswith(_PREFIX) and name not in _NOT_SETTINGS:
             path = tuple(name.removeprefix(_PREFIX).lower().split("__"))
             place(settings, path, parse_value(text, name))
-    return Layer("environment", settings)
+            names[path] = name
+    return Layer("environment", settings, names=names)
 
 
 def parse_value(text: str, name: str) -> Any:

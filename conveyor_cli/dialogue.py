@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -11,8 +12,10 @@ from rich.console import Console
 
 from conveyor_cli.app import complain
 from conveyor_cli.compose import make_parts
+from conveyor_cli.engine.events import RunStatus
 from conveyor_cli.engine.policy import Mode
-from conveyor_cli.performance import ProgressRelay, Shown, Stage, end_parts
+from conveyor_cli.errors import Terminated
+from conveyor_cli.performance import Performance, ProgressRelay, Shown, Stage, end_parts
 from conveyor_cli.task import Task
 from conveyor_cli.views.progress import shown_progress
 from conveyor_cli.views.text import safe
@@ -61,13 +64,21 @@ class Dialogue:
     async def get_ready(self) -> None:
         """Load the model, so that the first prompt does not wait. Raises ModelError."""
         with shown_progress(Console(stderr=True)) as progress:
-            await self._parts.backend.load(progress)
+            self._progress.show = progress
+            try:
+                await self._parts.backend.load(self._progress)
+            except asyncio.CancelledError:
+                self._progress.stopping = True  # else its thread would go on, and be waited for
+                raise
+            finally:
+                self._progress.show = None
 
     async def ask(self, prompt: str) -> None:
         """Answer a prompt and print the answer. What ends it early is said, and the talk goes on.
 
         Raises:
-            ConveyorError, SandboxError: there is no model or no sandbox to go on with.
+            ConveyorError, SandboxError: why it could not be answered. Another may be.
+            Terminated: the process was told to end.
         """
         task = self._task.model_copy(update={"prompt": prompt})
         stage = Stage(task, self._parts, self._shown, self._progress)
@@ -75,10 +86,18 @@ class Dialogue:
         self._progress.stopping = False
         if performance.error is not None:
             raise performance.error
+        if performance.status is RunStatus.TERMINATED:
+            raise Terminated("terminated")
         if performance.report["answer"]:
             typer.echo(safe(performance.report["answer"]))
         if performance.report["reason"]:
             complain(performance.report["reason"])
-        lost = {call.lost for call in performance.timeline.calls.values() if call.lost}
-        for what in lost:
+        for what in self._lost(performance):
             complain(what)
+
+    def _lost(self, performance: Performance) -> list[str]:
+        """What earlier prompts had left and is no more."""
+        if performance.timeline.sandboxes and self._parts.workplace.started is None:
+            return ["the sandbox was ended: variables and files are gone"]
+        calls = performance.timeline.calls.values()
+        return list(dict.fromkeys(call.lost for call in calls if call.lost))

@@ -3,7 +3,8 @@
 ConveyorError
 ├── UsageError     a wrong flag, a wrong file, an invalid task                2
 ├── ModelError     a model that cannot be had, loaded or run                  4
-└── Interrupted    raised in long work when the user has asked to stop      130
+├── Interrupted    the user has asked to stop                              130
+└── Terminated     SIGTERM or SIGHUP ended it                              143
 conveyor_sandbox.SandboxError   no sandbox, or it was lost                    3
 
 A tool's failure is no exception: it is an `Outcome`, told to the model.
@@ -52,6 +53,12 @@ class Interrupted(ConveyorError):  # noqa: N818 - what happened, nobody's error
     """The user asked to stop while something long was under way."""
 
     code = Exit.INTERRUPTED
+
+
+class Terminated(ConveyorError):  # noqa: N818 - the same
+    """The process was told to end, by SIGTERM or SIGHUP."""
+
+    code = Exit.TERMINATED
 
 
 def exit_code(error: ConveyorError | SandboxError) -> Exit:

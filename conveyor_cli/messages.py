@@ -38,10 +38,11 @@ def observation(
     gone with it.
     """
     parts = []
-    if output[Stream.STDOUT]:
-        parts.append(f"Output:\n{shorten(output[Stream.STDOUT])}")
-    if output[Stream.STDERR]:
-        parts.append(f"Standard error:\n{shorten(output[Stream.STDERR])}")
+    if outcome.status not in (Status.ROLLED_BACK, Status.CANCELLED):  # else nothing was written
+        if output[Stream.STDOUT]:
+            parts.append(f"Output:\n{shorten(output[Stream.STDOUT])}")
+        if output[Stream.STDERR]:
+            parts.append(f"Standard error:\n{shorten(output[Stream.STDERR])}")
     if outcome.result is not None:
         parts.append(f"Result: {shorten(outcome.result)}")
     if outcome.failure is not None:
@@ -50,7 +51,7 @@ def observation(
         parts.append(_ASK)
     else:
         parts.append("The code ran without output. Use print() to see a value.")
-    if lost:
+    if lost and not _sandbox_died(outcome):
         parts.append("The interpreter was restarted: variables of earlier code are gone.")
     return "\n\n".join(parts)
 
@@ -58,6 +59,13 @@ def observation(
 def _failure(
     outcome: Outcome, failure: Failure, units: Sequence[Unit], last_unit: int | None
 ) -> str:
+    if _sandbox_died(outcome):
+        return (
+            f"The sandbox was lost while the code ran ({failure.message}). It was replaced by a "
+            "fresh one: variables and files of earlier code are gone."
+        )
+    if outcome.status is Status.CANCELLED or failure.kind == "cut_off":
+        return f"None of the code counts as run: {failure.message}."
     why = shorten((failure.traceback or f"{failure.type}: {failure.message}").strip())
     if outcome.status is Status.ROLLED_BACK:
         return f"The code is not valid, so none of it counts as run:\n{why}"
@@ -68,6 +76,10 @@ def _failure(
     where = f"line {first}" if first == last else f"lines {first} to {last}"
     before = " Lines before it were run." if first > 1 else ""
     return f"Error at {where}.{before} Nothing after it was run.\n{why}"
+
+
+def _sandbox_died(outcome: Outcome) -> bool:
+    return outcome.failure is not None and outcome.failure.kind == "sandbox_died"
 
 
 def shorten(text: str) -> str:

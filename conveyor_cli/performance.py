@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
 import signal
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,14 @@ from conveyor_cli.engine.journal import Journal, as_record
 from conveyor_cli.engine.metrics import Metrics, measure
 from conveyor_cli.engine.run import Run
 from conveyor_cli.engine.timeline import Timeline
-from conveyor_cli.errors import ConveyorError, Interrupted, UsageError
+from conveyor_cli.errors import ConveyorError, Interrupted, Terminated, UsageError
 from conveyor_cli.report import run_report
 from conveyor_cli.task import Task
 from conveyor_cli.views.live import LiveView
 from conveyor_cli.views.plain import PlainView
 from conveyor_sandbox.errors import SandboxError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,13 @@ def perform(task: Task, shown: Shown) -> Performance:
     return asyncio.run(run())
 
 
+class _StandardError(Console):
+    """Where nobody reads it any more, that is an error like others; rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Stage:
     """What is around one run: its views, its journal, and the signals that end it."""
 
@@ -95,7 +104,7 @@ class Stage:
         self._parts = parts
         self._shown = shown
         self._progress = progress
-        self._console = Console(stderr=True, highlight=False)
+        self._console = _StandardError(stderr=True, highlight=False)
         self._timeline = Timeline()
         self._fanout = Fanout(self._sink_failed)
         self._sink_error: Exception | None = None
@@ -105,53 +114,65 @@ class Stage:
         """Run the task's prompt, and end its parts afterwards if asked to."""
         run_id = new_run_id()
         run = make_run(self._task, run_id, self._parts, self._fanout.emit, self._progress)
-        journal = self._open_journal(run_id)
-        error: ConveyorError | SandboxError | None = None
-        try:
-            with self._signals(run), self._views(run):
-                try:
-                    error = await self._run(run)
-                finally:
-                    if give_back:
-                        await end_parts(self._parts)
-        finally:
-            journal.close()
+        with contextlib.closing(self._fanout):
+            journal = self._open_journal(run_id)
+            with contextlib.nullcontext() if journal is None else contextlib.closing(journal):
+                error = await self._run_shown(run, give_back=give_back)
         if self._sink_error is not None:
             raise self._sink_error
+        journal_written = None if journal is None else str(journal.path)
         metrics = measure(self._timeline)
         ended = self._timeline.ended
         status = ended.status if ended else RunStatus.FAILED
-        report = run_report(self._timeline, metrics, self._task.expect, str(journal.path))
+        report = run_report(self._timeline, metrics, self._task.expect, journal_written)
         messages = tuple(self._parts.agent.messages)
         return Performance(status, self._timeline, metrics, report, messages, error)
 
+    async def _run_shown(self, run: Run, *, give_back: bool) -> ConveyorError | SandboxError | None:
+        """With views and signals around it; what it leaves is given back within them."""
+        with self._signals(run), self._views(run):
+            try:
+                return await self._run(run)
+            finally:
+                if give_back:
+                    await end_parts(self._parts)
+
     async def _run(self, run: Run) -> ConveyorError | SandboxError | None:
-        """In a task of its own, so that a signal can end it and nothing else."""
+        """In a task of its own, so that a signal can end it and nothing else.
+
+        A run that was ended in its middle leaves a sandbox in an unknown state: it ends with it.
+        """
         work = run.run(self._task.prompt, self._task.limits.seconds)
         self._running = asyncio.ensure_future(work)
         try:
             await self._running
+        except (asyncio.CancelledError, Interrupted):
+            await self._parts.workplace.close()  # that it was ended, its events say
         except (ConveyorError, SandboxError) as problem:
             return problem
-        except asyncio.CancelledError:
-            pass  # its events say so
         return None
 
-    def _open_journal(self, run_id: str) -> Journal:
+    def _open_journal(self, run_id: str) -> Journal | None:
+        """The run's journal; None where there is no place for one. Raises UsageError."""
         path = self._shown.journal or journal_path(run_id)
+        journal = None
         try:
             journal = Journal(path, self._journal_failed)
         except OSError as problem:
-            raise UsageError(f"journal {path}: {problem.strerror}") from None
-        self._fanout.add(journal.apply)
+            if self._shown.journal is not None and problem.errno not in _NO_ROOM:
+                raise UsageError(f"--journal {path}: {problem.strerror}") from None
+            self._journal_failed(problem)
+        else:
+            self._fanout.add(journal.apply)
         self._fanout.add(self._timeline.apply)
         return journal
 
     def _journal_failed(self, problem: OSError) -> None:
         why = problem.strerror or str(problem)
-        self._console.print(f"conveyor: the journal ends here: {why}", markup=False)
+        text = f"conveyor: the run goes on, but its journal cannot be written: {why}"
+        self._console.print(text, markup=False, soft_wrap=True)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _views(self, run: Run) -> Iterator[None]:
         if self._shown.stream:
             self._fanout.add(_print_record)
@@ -170,7 +191,7 @@ class Stage:
                 yield
         self._progress.show = None
 
-    @contextmanager
+    @contextlib.contextmanager
     def _signals(self, run: Run) -> Iterator[None]:
         """Ctrl-C: first stop decoding, then end. SIGTERM and SIGHUP: end."""
         loop = asyncio.get_running_loop()
@@ -205,11 +226,39 @@ class Stage:
         self._end()
 
 
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Between runs, SIGTERM and SIGHUP cancel what the current task waits for.
+
+    Raises:
+        Terminated: one of them came.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    came: list[int] = []
+
+    def end(number: int) -> None:
+        came.append(number)
+        task.cancel()
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if came:
+            raise Terminated("terminated") from None
+        raise
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
 async def end_parts(parts: Parts) -> None:
     """End the sandbox and the model."""
     await asyncio.gather(parts.workplace.close(), parts.backend.close())
 
 
 def _print_record(event: Event) -> None:
-    sys.stdout.write(json.dumps(as_record(event)) + "\n")
-    sys.stdout.flush()
+    print(json.dumps(as_record(event)), flush=True)  # noqa: T201 - what the user asked for

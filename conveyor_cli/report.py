@@ -42,12 +42,18 @@ def _call(call: CallTrack) -> dict[str, Any]:
         "tool": call.tool,
         "turn": call.turn,
         "status": (outcome.status if outcome else Status.CANCELLED).value,
-        "output": call.written(Stream.STDOUT),
-        "stderr": call.written(Stream.STDERR),
+        "output": _written(call, Stream.STDOUT),
+        "stderr": _written(call, Stream.STDERR),
         "result": outcome.result if outcome else None,
         "error": asdict(failure) if failure else None,
         "units": [_unit(unit) for unit in call.units],
     }
+
+
+def _written(call: CallTrack, stream: Stream) -> str:
+    """What the call wrote; of one that was taken back, nothing (the journal has it)."""
+    undone = call.outcome and call.outcome.status in (Status.ROLLED_BACK, Status.CANCELLED)
+    return "" if undone else call.written(stream)
 
 
 def _unit(unit: UnitTrack) -> dict[str, Any]:
@@ -65,7 +71,7 @@ def _unit(unit: UnitTrack) -> dict[str, Any]:
 def unmet(timeline: Timeline, expect: Expectation) -> list[str]:
     """What of the task's `expect` does not hold, in words."""
     calls = timeline.calls.values()
-    outputs = [call.written(Stream.STDOUT) for call in calls]
+    outputs = [_written(call, Stream.STDOUT) for call in calls]
     results = [call.outcome.result or "" for call in calls if call.outcome]
     answer = (timeline.ended.answer if timeline.ended else None) or ""
     looked_at = (

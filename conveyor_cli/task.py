@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from conveyor_cli.backends.base import Sampling
 from conveyor_cli.engine.policy import Mode
@@ -15,6 +24,10 @@ from conveyor_tools.registry import tool_names
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
 _SMALLEST_MEMORY = 64 * MIB
+_LONGEST_PART = 255
+"""Bytes of a file's name."""
+LONGEST_NAME = 100
+"""Characters of a task's name."""
 
 
 def _size(value: object) -> object:
@@ -35,10 +48,17 @@ def _known_tool(name: str) -> str:
     return name
 
 
+def _said(prompt: str) -> str:
+    if not prompt.strip():
+        raise ValueError("is empty: say what to do")
+    return prompt
+
+
 def _inside(path: str) -> str:
     """A path that stays in the workspace."""
     pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts or "\0" in path or "\\" in path:
+    odd = pure.is_absolute() or ".." in pure.parts or "\0" in path or "\\" in path
+    if not pure.parts or odd or any(len(os.fsencode(it)) > _LONGEST_PART for it in pure.parts):
         raise ValueError(f"not a path inside the workspace: {path!r}")
     return str(pure)
 
@@ -46,7 +66,8 @@ def _inside(path: str) -> str:
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 ToolName = Annotated[str, AfterValidator(_known_tool)]
 WorkspacePath = Annotated[str, AfterValidator(_inside)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+"""About twelve days at most: clocks and system calls count no further."""
 
 
 class _Section(BaseModel):
@@ -69,7 +90,7 @@ class ModelOptions(_Section):
     repetition_penalty: float | None = Field(None, gt=0)
     seed: int | None = None
     script: Path | None = None
-    rate: float = Field(60.0, gt=0)
+    rate: float = Field(60.0, gt=0, allow_inf_nan=False)
     chunk: int = Field(4, ge=1)
 
     def sampling(self) -> Sampling:
@@ -98,8 +119,8 @@ class SandboxOptions(_Section):
     image: str = Field("conveyor-sandbox", min_length=1)
     network: Literal["none"] = "none"
     memory: Size = 1024 * MIB
-    cpus: float = Field(2.0, gt=0)
-    pids: int = Field(128, ge=8)
+    cpus: float = Field(2.0, gt=0, le=4096)
+    pids: int = Field(128, ge=8, le=4_194_304)
     unit_timeout: Seconds = 30.0
     workspace_size: Size = 256 * MIB
     files: dict[WorkspacePath, Path] = Field(default_factory=dict)
@@ -107,6 +128,15 @@ class SandboxOptions(_Section):
     def limits(self) -> Limits:
         """The limits, as the sandbox takes them."""
         return Limits(self.memory, self.cpus, self.pids, self.unit_timeout, self.workspace_size)
+
+    @field_validator("files")
+    @classmethod
+    def _files_are_no_folders(cls, files: dict[str, Path]) -> dict[str, Path]:
+        for name in files:
+            for above in PurePosixPath(name).parents:
+                if str(above) in files:
+                    raise ValueError(f"{above} cannot be both a file and a folder ({name})")
+        return files
 
     @model_validator(mode="after")
     def _room_beside_the_workspace(self) -> SandboxOptions:
@@ -137,8 +167,8 @@ class Expectation(_Section):
 class Task(_Section):
     """A task, complete with the defaults of what it does not say."""
 
-    name: str = Field(min_length=1, max_length=100)
-    prompt: str = Field(min_length=1)
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
+    prompt: Annotated[str, AfterValidator(_said)]
     system: str | None = None
     model: ModelOptions = ModelOptions()
     tools: tuple[ToolName, ...] = ("python",)

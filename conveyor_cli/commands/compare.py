@@ -41,7 +41,8 @@ def compare(
     """Run a task in both modes, and show what running early saves.
 
     Both runs decode for themselves: with a script, or greedily, the text is the same. The answer
-    to *same result* says whether status, answer, conversation and all output agree.
+    to *same result* says whether status, answer, conversation and all output agree. Exit code: 0 if
+    so, 1 if not or if the task's `expect` is not met.
     """
     import asyncio
     from json import dumps
@@ -49,6 +50,7 @@ def compare(
     from rich.console import Console
 
     from conveyor_cli import comparison
+    from conveyor_cli.app import complain
     from conveyor_cli.views.progress import shown_progress
 
     flags = {
@@ -68,14 +70,15 @@ def compare(
         typer.echo(dumps(found.as_dict()))
     else:
         _show(found, Console(highlight=False))
-    if found.differences:
+    for problem in found.unmet:
+        complain(problem)
+    if found.differences or found.unmet:
         raise typer.Exit(Exit.FAILED)
 
 
 def _show(found: Comparison, console: Console) -> None:
     from conveyor_cli.engine.policy import Mode
     from conveyor_cli.views.chart import Chart, chart_end
-    from conveyor_cli.views.text import one_line
 
     sequential, partial = found.pairs[-1]
     timelines = {Mode.SEQUENTIAL: sequential.timeline, Mode.PARTIAL: partial.timeline}
@@ -94,8 +97,6 @@ def _show(found: Comparison, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
-    if sequential.report["unmet"]:
-        console.print(one_line("; ".join(sequential.report["unmet"])), markup=False)
 
 
 def _table(found: Comparison) -> object:

@@ -90,18 +90,27 @@ def read_settings(
     from conveyor_cli import config
 
     given = config.assignments_layer(assignments or [])
+    names = {}
     for flag, value in flags.items():
         if value is not None:
             config.place(given, _FLAGS[flag], str(value) if isinstance(value, Path) else value)
+            names[_FLAGS[flag]] = f"--{flag}"
     if flags.get("script") is not None and flags.get("backend") is None:
         config.place(given, ("model", "backend"), "scripted")
-    layers = [config.Layer("command line", given), config.environment_layer()]
+    layers = [config.Layer("command line", given, names=names), config.environment_layer()]
     if task == "-":
-        layers.append(config.read_task(Path("stdin"), sys.stdin.read()))
+        layers.append(config.read_task(Path("stdin"), _standard_input()))
     elif task is not None:
         layers.append(config.read_task(Path(task)))
     layers += [config.read_config(path) for path in config.config_files()]
     return config.Settings(layers)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError("stdin: not text in UTF-8") from None
 
 
 def require_prompt(settings: Settings) -> None:

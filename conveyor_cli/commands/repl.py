@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from conveyor_cli.commands import options
+from conveyor_cli.views.text import one_line
 
 if TYPE_CHECKING:
     from conveyor_cli.dialogue import Dialogue
@@ -56,17 +56,42 @@ def repl(
 
 async def _talk(task: Task, *, plain: bool) -> None:
     from conveyor_cli.dialogue import Dialogue
+    from conveyor_cli.performance import ended_by_signals
+    from conveyor_cli.prompting import piped_lines, typed_lines
 
-    async with Dialogue(task, plain=plain) as dialogue, aclosing(_lines()) as lines:
-        await dialogue.get_ready()
-        if sys.stdin.isatty():
-            typer.echo(f"{dialogue.label} — /help for help", err=True)
-        async for line in lines:
+    typed = sys.stdin is not None and sys.stdin.isatty()
+    async with (
+        Dialogue(task, plain=plain) as dialogue,
+        aclosing(typed_lines() if typed else piped_lines()) as lines,
+    ):
+        with ended_by_signals():
+            await dialogue.get_ready()
+        if typed:
+            typer.echo(f"{one_line(dialogue.label)} — /help for help", err=True)
+        while True:
+            with ended_by_signals():
+                line = await anext(lines, "/quit")
             if line.startswith("/"):
                 if not _command(dialogue, line):
                     return
             elif line:
-                await dialogue.ask(line)
+                await _ask(dialogue, line, stay=typed)
+
+
+async def _ask(dialogue: Dialogue, line: str, *, stay: bool) -> None:
+    """Ask; what goes wrong ends the talk unless someone is there who can try something else."""
+    from conveyor_cli.app import complain
+    from conveyor_cli.errors import ConveyorError, Terminated
+    from conveyor_sandbox.errors import SandboxError
+
+    try:
+        await dialogue.ask(line)
+    except Terminated:
+        raise
+    except (ConveyorError, SandboxError) as error:
+        if not stay:
+            raise
+        complain(str(error))
 
 
 def _command(dialogue: Dialogue, line: str) -> bool:
@@ -88,29 +113,5 @@ def _command(dialogue: Dialogue, line: str) -> bool:
         case "/mode", "":
             typer.echo(f"mode: {dialogue.mode.value}")
         case _:
-            typer.echo(f"unknown: {line} (see /help)", err=True)
+            typer.echo(f"unknown: {one_line(line)} (see /help)", err=True)
     return True
-
-
-async def _lines() -> AsyncGenerator[str, None]:
-    """What the user types, or what is piped in, line by line."""
-    import asyncio
-
-    if not sys.stdin.isatty():
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            yield line.strip()
-        return
-    import platformdirs
-    from prompt_toolkit import PromptSession
-    from prompt_toolkit.history import FileHistory
-
-    state = platformdirs.user_state_path("conveyor", ensure_exists=True)
-    session: PromptSession[str] = PromptSession(history=FileHistory(str(state / "repl_history")))
-    while True:
-        try:
-            line = await session.prompt_async("> ")
-        except KeyboardInterrupt:
-            continue
-        except EOFError:
-            return
-        yield line.strip()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from conveyor_cli.commands import options
-from conveyor_cli.errors import Exit
+from conveyor_cli.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from conveyor_cli.performance import Performance
@@ -43,6 +42,8 @@ def run(
     """
     from conveyor_cli.performance import Shown, perform
 
+    if json and stream_json:
+        raise UsageError("--json and --stream-json exclude each other: leave one out")
     flags = {
         "prompt": prompt,
         "mode": mode,
@@ -86,5 +87,4 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
         return codes[performance.status]
     for problem in report["unmet"]:
         complain(problem)
-    sys.stdout.flush()
     return Exit.FAILED if report["unmet"] else Exit.OK

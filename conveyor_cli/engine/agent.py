@@ -90,13 +90,26 @@ class Agent:
             self._turn.halt(reason)
 
     async def ask(self, prompt: str, emit: Emit, clock: RunClock) -> Ending:
-        """Answer a prompt. Raises ModelError and SandboxError."""
+        """Answer a prompt. One that comes to no ending leaves nothing in the conversation.
+
+        Raises:
+            ModelError, SandboxError: what it could not be answered for.
+        """
         self._halted = None
-        self.messages.append(Message(Role.USER, prompt))
+        before = list(self.messages)
+        self._add(Message(Role.USER, prompt))
+        try:
+            return await self._run_turns(emit, clock)
+        except BaseException:
+            self.messages = before
+            raise
+
+    async def _run_turns(self, emit: Emit, clock: RunClock) -> Ending:
         tokens = 0
-        for _ in range(self.settings.turns):
-            left = self.settings.tokens - tokens
-            turn = await self._run_turn(left, emit, clock)
+        for number in range(self.settings.turns):
+            if number:
+                await self._workplace.replace_dead(self._progress, emit, clock)
+            turn = await self._run_turn(self.settings.tokens - tokens, emit, clock)
             tokens += turn.tokens
             if self.halted is not None:
                 return _halted(self.halted)
@@ -118,11 +131,20 @@ class Agent:
         if self._halted is not None:
             turn.halt(self._halted)
         try:
-            self.messages += await turn.run()
+            for message in await turn.run():
+                self._add(message)
         finally:
+            response.stop()
             self._turn = None
-        await self._workplace.replace_dead(self._progress, emit, clock)
         return turn
+
+    def _add(self, message: Message) -> None:
+        """Add to the conversation. Chat templates want its sides to take turns."""
+        last = self.messages[-1]
+        if message.role is last.role:
+            self.messages[-1] = Message(last.role, f"{last.content}\n\n{message.content}")
+        else:
+            self.messages.append(message)
 
     def _open_call(
         self, turn: Turn, name: str, start: int, at: float, emit: Emit, clock: RunClock
@@ -206,7 +228,7 @@ class Turn:
         """End the turn early: it is cancelled, or a limit of the run was reached."""
         self._stop(reason)
         if self.call is not None:
-            self.call.abandon(Abandoned.CANCELLED, self._clock.now())
+            self.call.abandon(_ABANDONED.get(reason, Abandoned.CUT_OFF), self._clock.now())
 
     def _stop(self, reason: StopReason) -> None:
         if self.stopped is None:
@@ -240,10 +262,7 @@ class Turn:
         if not self._call_closed and self.stopped in (StopReason.EOS, StopReason.LENGTH):
             self._act(self._dialect.finish(complete=self.stopped is StopReason.EOS), at)
         if self.call is not None and not self._call_closed:
-            failed = self.stopped is StopReason.UNIT_FAILED
-            halted = self.stopped in (StopReason.CANCELLED, StopReason.LIMIT)
-            why = Abandoned.CANCELLED if halted else Abandoned.CUT_OFF
-            self.call.abandon(Abandoned.UNIT_FAILED if failed else why, at)
+            self.call.abandon(_ABANDONED.get(self.stopped, Abandoned.CUT_OFF), at)
         self._emit(DecodeStopped(at, self.number, self.stopped))
 
     async def _settle(self) -> list[Message]:
@@ -260,6 +279,14 @@ class Turn:
             Message(Role.ASSISTANT, self._dialect.cut(length)),
             Message(Role.USER, told),
         ]
+
+
+_ABANDONED = {
+    StopReason.UNIT_FAILED: Abandoned.UNIT_FAILED,
+    StopReason.CANCELLED: Abandoned.CANCELLED,
+    StopReason.LIMIT: Abandoned.LIMIT,
+}
+"""What a decoding that was stopped means for its open call."""
 
 
 def _halted(reason: StopReason) -> Ending:

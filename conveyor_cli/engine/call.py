@@ -46,8 +46,13 @@ class Abandoned(Enum):
     """Why a call ends before its text does."""
 
     UNIT_FAILED = "a unit failed"
-    CUT_OFF = "the response was cut off"
+    CUT_OFF = "the response was cut off before the call was complete"
     CANCELLED = "stopped by the user"
+    LIMIT = "stopped at the run's time limit"
+
+
+_TAKEN_BACK = (Abandoned.CUT_OFF, Abandoned.CANCELLED, Abandoned.LIMIT)
+"""Where all of the call is undone, and which unit was the last to run is a matter of chance."""
 
 
 class OpenCall:
@@ -88,8 +93,11 @@ class OpenCall:
         self._ran = False
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._restarted = asyncio.Event()
+        self._died = False
         self.lost = False
-        """Whether the interpreter lost its state, in this call."""
+        """Whether the interpreter lost its state, in this call or just before it."""
+        self.over = False
+        """Whether the model has been told of it; nothing that happens now can be added."""
 
     # Text, from the dialect
 
@@ -153,7 +161,8 @@ class OpenCall:
             case Finished(unit, outcome, started_at, at):
                 started = self._clock.at(started_at)
                 self._emit(UnitFinished(self._clock.at(at), unit, started, outcome))
-                if outcome.ends_call and self.last_unit is None:
+                taken_back = self._abandoned in _TAKEN_BACK
+                if outcome.ends_call and self.last_unit is None and not taken_back:
                     self.last_unit = unit.index
                     self._on_ended_early()
             case Skipped(unit, at):
@@ -171,6 +180,7 @@ class OpenCall:
                 self._emit(RolledBack(self._clock.at(at), self.number, LOST))
                 self._restarted.set()
             case Died(reason, _):
+                self._died = True
                 self._restarted.set()
                 if not self._ended.done():
                     failure = Failure("sandbox_died", "SandboxDied", reason)
@@ -186,11 +196,23 @@ class OpenCall:
     async def settle(self) -> Outcome:
         """Wait until the call is over; take it back where it was invalid or not complete."""
         outcome = self._judge(await self._ended)
-        if outcome.status in (Status.ROLLED_BACK, Status.CANCELLED) and self._ran:
+        if self._must_undo(outcome) and not self._died:
+            self._restarted.clear()  # a worker that was killed on the way has restarted before
             self._session.roll_back(self.number)
             await self._restarted.wait()
+        self.over = True
         self._emit(CallEnded(self._clock.now(), self.number, outcome))
         return outcome
+
+    def _must_undo(self, outcome: Outcome) -> bool:
+        """Whether the call left something to take back.
+
+        A rollback still costs earlier variables. So that both modes tell the model the same, it is
+        done wherever partial execution could have run something, even if nothing ran.
+        """
+        if outcome.status is Status.CANCELLED:
+            return self._ran
+        return outcome.status is Status.ROLLED_BACK and bool(self.units)
 
     def _judge(self, outcome: Outcome) -> Outcome:
         """The call's own outcome, given how its units ended."""
@@ -198,10 +220,12 @@ class OpenCall:
         if failure is not None and failure.kind == "sandbox_died":
             return outcome
         if self._abandoned is Abandoned.CUT_OFF:
-            message = "the response ended before the call did"
-            return Outcome(Status.ROLLED_BACK, Failure("cut_off", "CutOff", message))
-        if self._abandoned is Abandoned.CANCELLED:
-            return replace(outcome, status=Status.CANCELLED)
+            failure = Failure("cut_off", "CutOff", self._abandoned.value)
+            return Outcome(Status.ROLLED_BACK, failure)
+        if self._abandoned in (Abandoned.CANCELLED, Abandoned.LIMIT):
+            traceback = failure.traceback if failure else ""
+            failure = Failure("interrupt", "KeyboardInterrupt", self._abandoned.value, traceback)
+            return Outcome(Status.CANCELLED, failure)
         if failure is not None and failure.kind == "syntax":
             return replace(outcome, status=Status.ROLLED_BACK)
         return outcome

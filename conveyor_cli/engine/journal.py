@@ -6,6 +6,7 @@ journal holds all that happened before. Not covered: a machine that loses power.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -45,7 +46,10 @@ class Journal:
     """An event sink that appends to a file.
 
     If the file cannot be written (disk full), `on_error` is told once and the run goes on: what
-    the user asked for is worth more than the record of it.
+    the user asked for is worth more than the record of it. The file then ends with a whole line.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: Path, on_error: Callable[[OSError], None]) -> None:
@@ -54,16 +58,20 @@ class Journal:
         self._on_error = on_error
         # Whole lines to one descriptor, unbuffered: a kill cannot tear or hold back an event.
         self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._length = 0
 
     def apply(self, event: Event) -> None:
         """Append an event."""
         if self._fd is None:
             return
-        line = json.dumps(as_record(event), ensure_ascii=True).encode() + b"\n"
+        line = rest = json.dumps(as_record(event), ensure_ascii=True).encode() + b"\n"
         try:
-            while line:
-                line = line[os.write(self._fd, line) :]
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            self._length += len(line)
         except OSError as error:
+            with contextlib.suppress(OSError):  # a device cannot be cut, and need not be
+                os.ftruncate(self._fd, self._length)
             self.close()
             self._on_error(error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conveyor_cli.engine.call import OpenCall
-from conveyor_sandbox.reports import Died, Report
+from conveyor_sandbox.reports import Died, Report, Restarted
 from conveyor_tools.tool import Session
 
 
@@ -19,16 +19,20 @@ class Lane:
         self.died: str | None = None
         """Why the sandbox under the session is gone, if it is."""
         self._call: OpenCall | None = None
+        self._lost = False
         session.listen(self._hear)
 
     def open(self, call: OpenCall) -> None:
         """From now on, reports are about this call."""
         self._call = call
+        call.lost, self._lost = self._lost, False
         if self.died is not None:
             call.hear(Died(self.died, 0.0))
 
     def _hear(self, report: Report) -> None:
         if isinstance(report, Died):
             self.died = report.reason
-        if self._call is not None:
+        if isinstance(report, Restarted) and (self._call is None or self._call.over):
+            self._lost = True  # a thread of the last call killed the interpreter: tell the next one
+        elif self._call is not None:
             self._call.hear(report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from conveyor_cli.backends.base import Backend, Progress
 from conveyor_cli.engine.agent import Agent, Ending
@@ -18,6 +18,7 @@ from conveyor_cli.engine.events import (
     StopReason,
 )
 from conveyor_cli.engine.workplace import Workplace
+from conveyor_cli.errors import Interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Run:
         try:
             await self._get_ready()
             ending = await self._answer(prompt, seconds)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Interrupted):
             status = RunStatus.TERMINATED if self.terminated else RunStatus.INTERRUPTED
             ending = Ending(status, None, status.value)
             raise
@@ -78,15 +79,11 @@ class Run:
 
     async def _get_ready(self) -> None:
         """Load the model and start the sandbox, side by side, unless an earlier run did."""
-        if self._workplace.started is not None:
-            now = self.clock.now()
-            self._emit(ModelLoaded(now, self._backend.label, 0.0))
-            self._emit(replace(self._workplace.started, at=now, seconds=0.0))
-            return
+        sandbox = self._workplace.get_ready(self._progress, self._emit, self.clock)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._load())
-                group.create_task(self._workplace.open(self._progress, self._emit, self.clock))
+                group.create_task(sandbox)
         except* Exception as problems:  # noqa: BLE001 - raised again, the first of them
             raise problems.exceptions[0] from None
 

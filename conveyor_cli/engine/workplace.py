@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import Emit, SandboxDied, SandboxStarted
@@ -13,8 +15,8 @@ from conveyor_sandbox.sandbox import Progress, Sandbox
 from conveyor_tools.splitters.base import Splitter
 from conveyor_tools.tool import Tool
 
-_LIVES = 2
-"""Sandboxes that a run may use up before it is over."""
+_DEATHS = 2
+"""Sandboxes that may die in one run; the last of them ends it."""
 
 
 class Workplace:
@@ -26,15 +28,25 @@ class Workplace:
         self._sandbox: Sandbox | None = None
         self._guest: GuestClient | None = None
         self._lane: Lane | None = None
-        self._used = 0
+        self._deaths = 0
         self.started: SandboxStarted | None = None
         """The sandbox that is there now."""
 
-    async def open(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
-        """Start a sandbox. Raises SandboxError."""
+    async def get_ready(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
+        """At the beginning of a run: have the sandbox of an earlier one, or start one.
+
+        Raises:
+            SandboxError: none can be had.
+        """
+        self._deaths = 0
+        if self.started is None:
+            await self._open(progress, emit, clock)
+        else:
+            emit(replace(self.started, at=clock.now(), seconds=0.0))
+
+    async def _open(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
         began = clock.now()
-        self._used += 1
-        self._sandbox = self._make()
+        self._sandbox = await asyncio.to_thread(self._make)  # it may ask an engine that is slow
         self._guest = await self._sandbox.start(progress)
         python = ".".join(map(str, self._guest.python))
         kind, now = self._sandbox.kind, clock.now()
@@ -54,22 +66,22 @@ class Workplace:
             self._lane = Lane(tool.lane, tool.open(self._guest))
         return self._lane
 
-    async def replace_dead(self, progress: Progress, emit: Emit, clock: RunClock) -> bool:
-        """Start a fresh sandbox if this one died. Returns whether it had to.
+    async def replace_dead(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
+        """Start a fresh sandbox if this one died.
 
         Raises:
             SandboxDied: it was the run's last one.
             SandboxError: no other one can be had.
         """
         if self._lane is None or self._lane.died is None:
-            return False
+            return
         reason = self._lane.died
         emit(SandboxDied(clock.now(), reason))
         await self.close()
-        if self._used >= _LIVES:
+        self._deaths += 1
+        if self._deaths >= _DEATHS:
             raise errors.SandboxDied(f"the sandbox died twice: {reason}")
-        await self.open(progress, emit, clock)
-        return True
+        await self._open(progress, emit, clock)
 
     async def close(self) -> None:
         """End the sandbox, with everything in it."""

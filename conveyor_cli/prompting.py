@@ -1,0 +1,67 @@
+"""What the user of the REPL types, or pipes in, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncGenerator
+
+import platformdirs
+from prompt_toolkit import PromptSession
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+
+_AHEAD = 16
+"""Pieces of input that are read before they are asked for."""
+
+
+async def piped_lines() -> AsyncGenerator[str, None]:
+    """The lines of standard input, until it ends.
+
+    Read by a thread that nobody waits for, since a silent pipe cannot be interrupted; and from the
+    descriptor, since the thread must not hold a lock of `sys.stdin` when the interpreter ends.
+    """
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Queue[bytes] = asyncio.Queue()
+    taken = threading.Semaphore(_AHEAD)
+
+    def read() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            while data := os.read(0, 65536):
+                taken.acquire()
+                loop.call_soon_threadsafe(arrived.put_nowait, data)
+            loop.call_soon_threadsafe(arrived.put_nowait, b"")
+
+    threading.Thread(target=read, name="piped-lines", daemon=True).start()
+    rest = b""
+    while data := await arrived.get():
+        taken.release()
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace").strip()
+    yield rest.decode("utf-8", "replace").strip()
+
+
+async def typed_lines() -> AsyncGenerator[str, None]:
+    """What is typed at a prompt, with a history that stays. Ctrl-C clears it, Ctrl-D ends."""
+    session: PromptSession[str] = PromptSession(history=_history())
+    while True:
+        try:
+            line = await session.prompt_async("> ")
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        yield line.strip()
+
+
+def _history() -> History:
+    """The history file; for this talk only where it cannot be written."""
+    path = platformdirs.user_state_path("conveyor") / "repl_history"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
