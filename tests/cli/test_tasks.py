@@ -1,0 +1,55 @@
+"""The example tasks do what they show, run as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conveyor_cli.backends.models import DEFAULT_MODEL, ModelStore
+from tests.cli.backends.tiny_models import silent
+
+ROOT = Path(__file__).parents[2]
+SANDBOXES = [pytest.param("docker", marks=pytest.mark.docker), "local"]
+
+
+def run_task(
+    name: str, sandbox: str, tmp_path: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The task's `--json` object and its journal."""
+    journal = tmp_path / "journal.jsonl"
+    command = [Path(sys.executable).parent / "conveyor", "run", ROOT / "tasks" / name, "--json"]
+    ended = subprocess.run(
+        [*map(str, command), "--sandbox", sandbox, "--journal", str(journal)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout), [json.loads(line) for line in journal.open()]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_quickstart_runs_real_code_while_the_model_decodes(sandbox: str, tmp_path: Path) -> None:
+    """The real model's code prints the sum, a statement of it having started before it was done."""
+    ModelStore().locate(DEFAULT_MODEL, silent)
+    report, journal = run_task("quickstart.yaml", sandbox, tmp_path)
+    assert "2550" in report["calls"][0]["output"]
+    started = min(record["at"] for record in journal if record["event"] == "unit_started")
+    stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
+    assert started < stopped
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_codegen_overlaps_decoding_and_running(sandbox: str, tmp_path: Path) -> None:
+    """Nearly all that the analysis waits for lies within decoding."""
+    report, _ = run_task("codegen.yaml", sandbox, tmp_path)
+    metrics = report["metrics"]
+    assert metrics["tool_s"] > 2.4  # the text sleeps for 2.4 s
+    assert metrics["overlap_s"] > metrics["tool_s"] / 2
+    assert [call["status"] for call in report["calls"]] == ["ok"]
