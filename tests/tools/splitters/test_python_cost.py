@@ -1,0 +1,93 @@
+"""What splitting costs: in proportion to the text, however it is chopped."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any, SupportsIndex
+
+import pytest
+
+from conveyor_cli.bench.split import measure, texts
+from conveyor_tools.splitters.python import PythonSplitter
+from tests.tools.splitters.feeding import pieces
+
+SIZE = 20_000
+FIELDS = "x = f'''" + "{a['b']:{w}} \\N{DIGIT ONE} ''\n" * 400 + "'''\n"
+TEXTS = {
+    **texts(SIZE),
+    "f-string": FIELDS,
+    "blank lines and comments": "if x:\n  y\n" + "\n# c\n  \t\n" * 2000,
+    "decorators": "@a\n" * 5000,
+    "backslashes": "x = \\\n" * 3000,
+    "blanks after async": "async" + " \\\n" * 3000,
+    "quotes": "'" * SIZE,
+    "carriage returns": "a\r\r\n" * 4000,
+    "open brackets": "(" * SIZE,
+}
+
+
+class Watched(str):
+    """A text that notes how many of its characters are copied."""
+
+    __slots__ = ()
+    copied = 0
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        part = Watched(super().__getitem__(key))
+        Watched.copied += len(part)
+        return part
+
+    def __radd__(self, other: str) -> str:
+        Watched.copied += len(other) + len(self)
+        return Watched(str(other) + str(self))
+
+
+def calls(text: str, chunk: int) -> int:
+    """How many functions are called, C functions included, while the text is split."""
+    count = 0
+
+    def profile(_frame: FrameType, event: str, _arg: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    splitter = PythonSplitter()
+    sys.setprofile(profile)
+    try:
+        for piece in pieces(text, chunk):
+            splitter.feed(piece)
+        splitter.flush()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("chunk", [1, 4, 10**6])
+def test_calls_grow_with_the_text(name: str, chunk: int) -> None:
+    """Twice the text takes at most about twice the calls."""
+    text = TEXTS[name]
+    half = calls(text[: len(text) // 2], chunk)
+    assert calls(text, chunk) < 2.3 * half + 200
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("chunk", [4, 64, 10**6])
+def test_characters_are_copied_a_few_times(name: str, chunk: int) -> None:
+    """No more is copied than a few times the text, however long it is."""
+    text = TEXTS[name]
+    Watched.copied = 0
+    splitter = PythonSplitter()
+    for piece in pieces(text, chunk):
+        splitter.feed(Watched(piece))
+    splitter.flush()
+    assert 0 < Watched.copied < 8 * len(text)
+
+
+@pytest.mark.full
+def test_speed() -> None:
+    """Half of what is promised, at least: 2 MB/s in pieces of 64, 5 µs for one of 4."""
+    for speed in measure(64):
+        assert speed.mb_per_s > 1, speed
+    for speed in measure(4):
+        assert speed.us_per_delta < 10, speed
