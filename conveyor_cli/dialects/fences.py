@@ -1,25 +1,45 @@
 """Markdown fences: a fenced code block whose info string names a tool is a call.
 
 A fence closes only where the call's splitter allows it: inside a string it is text. If the response
-ends with that string still open, the first fence in it was the end after all. Text in `<think>`
-tags is reasoning: no call, and no part of the answer.
+ends with that string still open, the first fence that was refused was the end after all.
+
+What stands between `<think>` and `</think>` is reasoning: no call, and no part of the answer. The
+tags count outside code only. Not covered: reasoning that the prompt has opened already.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from enum import Enum, auto
 
 from conveyor_cli.dialects.base import CallText, Closed, EndCheck, Item, Opened, Prose
 
-_OPENING = re.compile(r"^( *)(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*$")
-_THINK = re.compile(r"<think>|</think>")
+_PIECE = re.compile(r"[^\n]*\n|[^\n]+")
+_OPENING = re.compile(
+    r"([ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)"  # the margin, with the marker of a list's item
+    r"(`{3,}(?=[^`]*$)|~{3,})"
+    r"[ \t]*(.*)$"
+)
+_TAG = re.compile(r"\{?\.?([^\s`{}:,;=]*)")
+_THINK = re.compile(
+    r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)"  # a code span, in which tags are text
+    r"|(?P<tag></?think>)"
+)
+_THOUGHT = "</think>"
+_BLANKS = " \t"
 _DEEPEST = 3
-"""Spaces that may stand before a closing fence, beyond the opening fence's own."""
+"""Blanks that may stand before a closing fence, beyond the opening fence's own."""
+
+
+class _State(Enum):
+    OUTSIDE = auto()
+    IN_CALL = auto()
+    OVER = auto()  # the call is closed: what follows is of no interest
 
 
 class FenceDialect:
-    """Finds fenced calls. `tags` maps info strings to names of tools.
+    """Finds the fenced call of a response. `tags` maps info strings to names of tools.
 
     `untagged` is the tool that a fence without an info string calls, if there is just one.
     """
@@ -29,18 +49,23 @@ class FenceDialect:
     def __init__(self, tags: Mapping[str, str], untagged: str | None = None) -> None:
         self._tags = tags
         self._untagged = untagged
+        self._state = _State.OUTSIDE
         self._response: list[str] = []
-        self._line = ""  # what is held back of the current line
-        self._at_line_start = True
+        self._seen = 0  # characters of the response in complete lines outside the call
+
+        # Outside the call.
+        self._line: list[str] = []  # what has come of the current line
+        self._visible = ""  # what stands before reasoning that began in its middle
         self._thinking = False
         self._foreign: str | None = None  # the fence of a block that is no call
-        self._seen = 0  # characters of the response in complete lines outside calls
 
+        # The call.
         self._call: EndCheck | None = None
-        self._in_call = False
         self._start = 0
+        self._margin = ""
         self._fence = ""
-        self._indent = 0
+        self._held = ""  # the beginning of a line that may become the closing fence
+        self._at_line_start = True
         self._length = 0  # of the call's text so far
         self._refused: list[int] = []  # where fences stood that could not close the call
 
@@ -49,30 +74,19 @@ class FenceDialect:
 
     def feed(self, text: str) -> Iterator[Item]:
         self._response.append(text)
-        while text:
-            step = self._feed_call if self._in_call else self._feed_prose
-            text = yield from step(text)
+        for piece in _PIECE.findall(text):
+            if self._state is _State.OUTSIDE:
+                yield from self._feed_outside(piece)
+            elif self._state is _State.IN_CALL:
+                yield from self._feed_call(piece)
 
     def finish(self, *, complete: bool) -> Iterator[Item]:
-        held, self._line = self._line, ""
-        if not self._in_call:
-            if held and not self._thinking:
-                yield Prose(held)
-            return
-        assert self._call is not None
-        if held and complete and self._is_closing(held) and self._call.may_end():
-            yield self._close()
-            return
-        if held:
-            yield self._text(self._dedent(held) if self._at_line_start else held)
-        if not self._call.may_end():
-            fences = [length for length in self._refused if length >= self._call.released]
-            if fences:
-                self._length = fences[0]
-                yield self._close(fences[0])
-                return
-        if complete:
-            yield self._close()
+        if self._state is _State.OUTSIDE:
+            line = self._take_line()
+            if line:
+                yield Prose(line)
+        elif self._state is _State.IN_CALL:
+            yield from self._finish_call(complete=complete)
 
     def cut(self, length: int | None) -> str:
         response = "".join(self._response)
@@ -85,102 +99,152 @@ class FenceDialect:
             end = after
         text = response[:end]
         newline = "" if text.endswith("\n") else "\n"
-        return f"{text}{newline}{' ' * self._indent}{self._fence}"
+        return f"{text}{newline}{self._margin}{self._fence}"
 
-    # Outside calls: whole lines
+    # Outside the call: whole lines, without reasoning
 
-    def _feed_prose(self, text: str) -> Generator[Item, None, str]:
-        """Look at one line; return the rest of the text."""
-        line, newline, rest = text.partition("\n")
-        self._line += line
-        if not newline:
-            return ""
-        line, self._line = self._line, ""
-        self._seen += len(line) + 1
-        for tag in _THINK.findall(line):
-            self._thinking = tag == "<think>"
-        if self._thinking or _THINK.search(line):
-            return rest
-        opening = _OPENING.match(line.rstrip("\r"))
-        tool = self._tool(opening)
+    def _feed_outside(self, piece: str) -> Iterator[Item]:
+        """Take a piece of a line; judge the line when it is complete."""
+        self._line.append(piece)
+        self._seen += len(piece)
+        if not piece.endswith("\n"):
+            return
+        line = self._take_line()
+        if self._thinking:
+            self._visible = line
+            return
+        opening = _OPENING.match(line.rstrip("\r\n"))
+        tool = self._tool(opening[3]) if opening and self._foreign is None else None
         if opening and tool:
-            self._in_call, self._at_line_start = True, True
-            self._indent, self._fence = len(opening[1]), opening[2]
-            self._start, self._length = self._seen, 0
-            self._refused = []
+            self._margin = re.sub(r"[^\t]", " ", opening[1])
+            self._fence = opening[2]
+            self._start = self._seen
+            self._state = _State.IN_CALL
             yield Opened(tool, self._seen)
-        else:
-            self._note_foreign(line, opening)
-            yield Prose(line + newline)
-        return rest
-
-    def _tool(self, opening: re.Match[str] | None) -> str | None:
-        if opening is None or self._foreign is not None:
-            return None
-        tag = opening[3].lower().strip("{}.")
-        return self._tags.get(tag) if tag else self._untagged
-
-    def _note_foreign(self, line: str, opening: re.Match[str] | None) -> None:
-        """Keep track of blocks that are no calls: a fence in them opens nothing."""
+            return
         if self._foreign is None:
             self._foreign = opening[2] if opening else None
         elif _closes(line, self._foreign):
             self._foreign = None
+        if line:
+            yield Prose(line)
 
-    # Inside a call
+    def _tool(self, info: str) -> str | None:
+        """The tool that an info string names."""
+        if not info.strip():
+            return self._untagged
+        tag = _TAG.match(info)
+        return self._tags.get(tag[1].lower()) if tag else None
 
-    def _feed_call(self, text: str) -> Generator[Item, None, str]:
-        """Give a line out, unless it may still become the closing fence; return the rest."""
-        assert self._call is not None
-        end = text.find("\n") + 1 or len(text)
-        piece, rest = text[:end], text[end:]
+    def _take_line(self) -> str:
+        """The line so far, as an answer would show it."""
+        line = "".join(self._line)
+        self._line.clear()
+        if self._foreign is None:
+            line = self._visible + self._without_reasoning(line)
+            self._visible = ""
+        return line
+
+    def _without_reasoning(self, line: str) -> str:
+        kept = []
+        pos = 0
+        while pos < len(line):
+            if self._thinking:
+                end = line.find(_THOUGHT, pos)
+                if end < 0:
+                    break
+                pos = end + len(_THOUGHT)
+                self._thinking = False
+                continue
+            found = _THINK.search(line, pos)
+            if found is None:
+                kept.append(line[pos:])
+                break
+            kept.append(line[pos : found.start() if found["tag"] else found.end()])
+            self._thinking = found["tag"] == "<think>"
+            pos = found.end()
+        return "".join(kept)
+
+    # Inside the call
+
+    def _feed_call(self, piece: str) -> Iterator[Item]:
+        """Give a piece of a line out, unless the line may still become the closing fence."""
         if not self._at_line_start:
             self._at_line_start = piece.endswith("\n")
             yield self._text(piece)
-            return rest
-        self._line += piece
-        if not self._line.endswith("\n"):
-            if not self._may_become_closing(self._line):
-                piece, self._line = self._line, ""
-                self._at_line_start = False
-                yield self._text(self._dedent(piece))
-            return rest
-        line, self._line = self._line, ""
-        if self._is_closing(line):
-            if self._call.may_end():
+            return
+        line = self._held + piece
+        self._held = ""
+        if not line.endswith("\n"):
+            if self._may_become_closing(line):
+                self._held = line
+                return
+            self._at_line_start = False
+        elif self._is_closing(line):
+            if self._may_end():
                 yield self._close()
-                self._seen = sum(map(len, self._response)) - len(rest)
-                return rest
+                return
             self._refused.append(self._length)
         yield self._text(self._dedent(line))
-        return rest
+
+    def _finish_call(self, *, complete: bool) -> Iterator[Item]:
+        assert self._call is not None
+        closing = self._is_closing(self._held)
+        if self._may_end():
+            if complete:
+                if self._held and not closing:
+                    yield self._text(self._dedent(self._held))
+                yield self._close()
+            return
+        if closing:
+            self._refused.append(self._length)
+        if self._held:
+            yield self._text(self._dedent(self._held))
+        fences = [length for length in self._refused if length >= self._call.released]
+        if fences:
+            self._length = fences[0]
+            yield self._close(fences[0])
+        elif complete:
+            yield self._close()
+
+    def _may_end(self) -> bool:
+        assert self._call is not None, "a dialect is told of each call's splitter"
+        return self._call.may_end()
 
     def _text(self, text: str) -> CallText:
         self._length += len(text)
         return CallText(text)
 
     def _close(self, length: int | None = None) -> Closed:
-        self._in_call = False
+        self._state = _State.OVER
         return Closed(length)
 
     def _dedent(self, line: str) -> str:
-        """The line without the opening fence's own indentation."""
-        return line[min(self._indent, len(line) - len(line.lstrip(" "))) :]
+        """The line without the margin of the opening fence, or what it has of it."""
+        shared = 0
+        for blank, char in zip(self._margin, line, strict=False):
+            if blank != char:
+                break
+            shared += 1
+        return line[shared:]
 
     def _is_closing(self, line: str) -> bool:
-        indent = len(line) - len(line.lstrip(" "))
-        return indent <= self._indent + _DEEPEST and _closes(line, self._fence)
+        return _indent(line) <= len(self._margin) + _DEEPEST and _closes(line, self._fence)
 
     def _may_become_closing(self, line: str) -> bool:
-        marks = line.lstrip(" ")
-        if len(line) - len(marks) > self._indent + _DEEPEST:
+        if _indent(line) > len(self._margin) + _DEEPEST:
             return False
+        marks = line.lstrip(_BLANKS)
         fence = marks.rstrip(" \t\r")
         return not fence.strip(self._fence[0]) and (
             fence == marks or len(fence) >= len(self._fence)
         )
 
 
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(_BLANKS))
+
+
 def _closes(line: str, fence: str) -> bool:
-    marks = line.strip(" \t\r\n")
+    marks = line.lstrip(_BLANKS).rstrip(" \t\r\n")
     return len(marks) >= len(fence) and not marks.strip(fence[0])
