@@ -30,7 +30,8 @@ def run_task(
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout), [json.loads(line) for line in journal.open()]
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    return json.loads(ended.stdout), events
 
 
 @pytest.mark.model
