@@ -6,11 +6,15 @@ from typing import Annotated
 
 import typer
 
+from conveyor_cli.commands.completion import model_names
+
 app = typer.Typer(
     name="models", help="List, fetch and remove models known by name.", no_args_is_help=True
 )
 
-Name = Annotated[str, typer.Argument(help="A name of `conveyor models list`.")]
+Name = Annotated[
+    str, typer.Argument(help="A name of `conveyor models list`.", autocompletion=model_names)
+]
 
 
 @app.command("list")

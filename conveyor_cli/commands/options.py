@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from conveyor_cli.commands.completion import model_names, words
 from conveyor_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,18 +30,25 @@ Mode = Annotated[
     str | None,
     typer.Option(
         metavar="partial|sequential",
+        autocompletion=words("partial", "sequential"),
         help="Run units while the model writes, or each call when it is complete.",
     ),
 ]
 Backend = Annotated[
     str | None,
     typer.Option(
-        metavar="transformers|scripted", help="Where text comes from: a model here, or a script."
+        metavar="transformers|scripted",
+        help="Where text comes from: a model here, or a script.",
+        autocompletion=words("transformers", "scripted"),
     ),
 ]
 Model = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="Model: a name of `conveyor models list`, a folder, a hub id."),
+    typer.Option(
+        metavar="ID",
+        help="Model: a name of `conveyor models list`, a folder, a hub id.",
+        autocompletion=model_names,
+    ),
 ]
 Script = Annotated[
     Path | None,
@@ -55,6 +63,7 @@ SandboxKind = Annotated[
     typer.Option(
         "--sandbox",
         metavar="auto|docker|local",
+        autocompletion=words("auto", "docker", "local"),
         help="Where code runs; auto: Docker if an engine answers, else local.",
     ),
 ]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from conveyor_cli.commands.completion import words
 from conveyor_cli.errors import UsageError
 
 
@@ -16,7 +17,12 @@ def split(
         str, typer.Argument(metavar="FILE|-", help="The text; - reads standard input.")
     ],
     language: Annotated[
-        str, typer.Option(metavar="python", help="What the text is written in.")
+        str,
+        typer.Option(
+            metavar="python",
+            help="What the text is written in.",
+            autocompletion=words("python"),
+        ),
     ] = "python",
     chunk: Annotated[
         int | None,

@@ -1,0 +1,37 @@
+"""`conveyor split`: the units of a text, not run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.command import Command
+
+TEXT = "# first\nx = 1\r\n\nfor i in range(3):\n    print('''\n''')\n\ny = 'é'; z = 2\n\n# last"
+
+
+@pytest.mark.parametrize("chunk", ["1", "7", "1000"])
+def test_the_texts_joined_are_the_file(conveyor: Command, chunk: str) -> None:
+    """However it is fed; with carriage returns, strings over lines and a missing last newline."""
+    path = conveyor.folder / "code.py"
+    path.write_bytes(TEXT.encode())
+    done = conveyor("split", "code.py", "--json", "--chunk", chunk)
+    assert done.code == 0
+    assert "".join(unit["text"] for unit in done.json) == TEXT
+    assert [unit["index"] for unit in done.json] == list(range(len(done.json)))
+    assert done.json == conveyor("split", "-", "--json", stdin=TEXT.encode()).json
+
+
+def test_an_empty_text_has_no_units(conveyor: Command) -> None:
+    assert conveyor("split", "-", "--json", stdin="").json == []
+    assert conveyor("split", "-", stdin="").out == ""
+
+
+def test_units_for_people(conveyor: Command) -> None:
+    """Each unit under its lines."""
+    done = conveyor("split", "-", stdin="x = 1\nif x:\n    y\n")
+    assert done.out == "--- 0: line 1\nx = 1\n--- 1: lines 2-3\nif x:\n    y\n"
+
+
+@pytest.mark.parametrize("version", ["3", "3.8", "3.12.1"])
+def test_any_python_3(conveyor: Command, version: str) -> None:
+    assert conveyor("split", "-", "--python", version, stdin="x = 1\n").code == 0
