@@ -113,7 +113,7 @@ class FenceDialect:
         if self._thinking:
             self._visible = line
             return
-        opening = _OPENING.match(line.rstrip("\r\n"))
+        opening = _OPENING.match(line)
         tool = self._tool(opening[3]) if opening and self._foreign is None else None
         if opening and tool:
             self._margin = re.sub(r"[^\t]", " ", opening[1])

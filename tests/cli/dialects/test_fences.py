@@ -369,6 +369,12 @@ def test_reasoning_is_no_call(reasoning: str) -> None:
     assert (reading.code, reading.start) == ("y\n", len(reasoning) + len("```python\n"))
 
 
+def test_line_with_reasoning_in_its_middle() -> None:
+    """It is judged as it stands without the reasoning, however many lines that takes."""
+    reading = found("```<think>a\nb</think>py\nx\n```\n")
+    assert (reading.prose, reading.code) == ("", "x\n")
+
+
 def test_reasoning_that_does_not_end() -> None:
     """Nothing in it is a call."""
     assert found("<think>\n```python\nx\n```\n").tool is None
