@@ -232,13 +232,7 @@ class FenceDialect:
         return _indent(line) <= len(self._margin) + _DEEPEST and _closes(line, self._fence)
 
     def _may_become_closing(self, line: str) -> bool:
-        if _indent(line) > len(self._margin) + _DEEPEST:
-            return False
-        marks = line.lstrip(_BLANKS)
-        fence = marks.rstrip(" \t\r")
-        return not fence.strip(self._fence[0]) and (
-            fence == marks or len(fence) >= len(self._fence)
-        )
+        return not line.strip(f"{_BLANKS}\r{self._fence[0]}")
 
 
 def _indent(line: str) -> int:
