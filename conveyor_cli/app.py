@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from conveyor_cli import __version__
-from conveyor_cli.commands import compare, config, doctor, models, repl, run, sandbox, split
+from conveyor_cli.commands import bench, compare, config, doctor, models, repl, run, sandbox, split
 from conveyor_cli.errors import ConveyorError, Exit, exit_code
 from conveyor_sandbox.errors import SandboxError
 
@@ -31,6 +31,7 @@ app.command("split")(split.split)
 app.add_typer(models.app)
 app.add_typer(sandbox.app)
 app.add_typer(config.app)
+app.add_typer(bench.app)
 app.command("doctor")(doctor.doctor)
 
 
@@ -72,7 +73,10 @@ def main() -> None:
 def _run() -> int:
     try:
         code = app(standalone_mode=False)
-    except typer.Abort:
+    except typer.Abort as abort:
+        # typer's word for an EOFError, as if all came from its own questions; we ask none.
+        if abort.__cause__ is not None:
+            raise abort.__cause__ from None
         return Exit.INTERRUPTED
     except TyperException as error:
         words = getattr(error, "format_message", error.__str__)()

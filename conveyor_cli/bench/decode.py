@@ -6,10 +6,12 @@ ratio of neighbours counts.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -83,6 +85,26 @@ async def compare_decode(
             measured.append(Pair(tokens, ours, generate))
             on_pair(measured[-1])
     return Comparison(backend.label, tuple(measured))
+
+
+@asynccontextmanager
+async def decoding(backend: TransformersBackend) -> AsyncIterator[None]:
+    """Decode without end for as long as this lasts, then close the backend. Loads it first."""
+    await backend.load(lambda _what, _fraction: None)
+
+    async def decode() -> None:
+        while True:
+            async for _ in backend.respond(_conversation(), Sampling(max_new_tokens=1000)):
+                pass
+
+    task = asyncio.create_task(decode())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await backend.close()
 
 
 async def _ours(backend: TransformersBackend, new_tokens: int) -> tuple[int, float]:

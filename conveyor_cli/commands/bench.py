@@ -9,6 +9,7 @@ import typer
 from conveyor_cli.commands import options
 
 if TYPE_CHECKING:
+    from conveyor_cli.backends.transformers import TransformersBackend
     from conveyor_cli.task import Task
 
 app = typer.Typer(
@@ -79,9 +80,6 @@ def decode(
     import asyncio
     from json import dumps
 
-    from conveyor_cli.backends.loading import Device, Dtype, Quantization
-    from conveyor_cli.backends.models import ModelStore
-    from conveyor_cli.backends.transformers import TransformersBackend
     from conveyor_cli.bench.decode import Comparison, Pair, compare_decode
 
     settings = options.read_settings(None, {"model": model, "prompt": "-"}, _dtype(dtype))
@@ -94,13 +92,7 @@ def decode(
         )
 
     async def run() -> Comparison:
-        backend = TransformersBackend(
-            task.model.id,
-            store=ModelStore(),
-            dtype=Dtype(task.model.dtype),
-            device=Device.AUTO,
-            quantization=Quantization(task.model.quantization),
-        )
+        backend = _transformers(task)
         try:
             await backend.load(lambda _what, _fraction: None)
             return await compare_decode(backend, pairs=pairs, new_tokens=tokens, on_pair=tell)
@@ -120,6 +112,86 @@ def decode(
         typer.echo(dumps(row))
     else:
         _print_table([row])
+
+
+@app.command()
+def start(
+    sandbox: options.SandboxKind = None,
+    units: Annotated[int, typer.Option(min=10, help="Statements that count.")] = 300,
+    *,
+    beside_model: Annotated[
+        bool, typer.Option("--beside-model", help="While the default model decodes.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """How soon a statement runs after it was sent to an idle sandbox, by the guest's clock."""
+    import asyncio
+    from contextlib import AsyncExitStack
+    from json import dumps
+    from statistics import quantiles
+
+    from conveyor_cli.bench.decode import decoding
+    from conveyor_cli.bench.start import measure_gaps, measure_starts
+    from conveyor_cli.compose import sandbox_maker
+
+    task = _task(sandbox)
+    make = sandbox_maker(task.sandbox)
+
+    async def run() -> dict[str, list[float]]:
+        async with AsyncExitStack() as stack:
+            if beside_model:
+                await stack.enter_async_context(decoding(_transformers(task)))
+            return {
+                "closed to started": await measure_starts(make(), units),
+                "end to next start": await measure_gaps(make(), units),
+            }
+
+    rows: list[dict[str, object]] = [
+        {
+            "what": what,
+            "p50_ms": round(quantiles(seconds, n=100)[49] * 1000, 3),
+            "p99_ms": round(quantiles(seconds, n=100)[98] * 1000, 3),
+        }
+        for what, seconds in asyncio.run(run()).items()
+    ]
+    if json:
+        typer.echo(dumps(rows))
+    else:
+        _print_table(rows)
+
+
+@app.command()
+def split(
+    chunk: Annotated[int, typer.Option(min=1, help="Characters a delta.")] = 4,
+    *,
+    json: Json = False,
+) -> None:
+    """How fast the Python splitter is, on texts that are hard on it in different ways."""
+    from dataclasses import asdict
+    from json import dumps
+
+    from conveyor_cli.bench.split import measure
+
+    rows = [asdict(speed) for speed in measure(chunk)]
+    if json:
+        typer.echo(dumps(rows))
+    else:
+        _print_table(rows)
+
+
+def _transformers(task: Task) -> TransformersBackend:
+    """The task's model; the benchmarks of decoding need a real one."""
+    from conveyor_cli.backends.loading import Device, Dtype, Quantization
+    from conveyor_cli.backends.models import ModelStore
+    from conveyor_cli.backends.transformers import TransformersBackend
+
+    return TransformersBackend(
+        task.model.id,
+        store=ModelStore(),
+        quantization=Quantization(task.model.quantization),
+        dtype=Dtype(task.model.dtype),
+        device=Device(task.model.device),
+    )
 
 
 def _dtype(dtype: str | None) -> list[str]:
