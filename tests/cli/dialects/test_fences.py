@@ -3,86 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conveyor_cli.dialects.base import CallText, Closed, Item, Opened, Prose
-from conveyor_cli.dialects.fences import FenceDialect
-from conveyor_tools.splitters.base import Unit
-from conveyor_tools.splitters.python import PythonSplitter
-
-TAGS = {"python": "python", "py": "python", "sh": "shell"}
-
-
-@dataclass
-class Reading:
-    """What was found in a response."""
-
-    dialect: FenceDialect
-    prose: str = ""
-    tool: str | None = None
-    start: int | None = None
-    code: str = ""
-    closed: bool = False
-    units: list[Unit] = field(default_factory=list)
-    released_at: list[int] = field(default_factory=list)
-    """After how many characters of the response each unit was released."""
-    taken: int = 0
-    splitter: PythonSplitter | None = None
-
-    def act(self, items: Iterable[Item]) -> None:
-        """As the engine does: each item before the next one is taken."""
-        for item in items:
-            match item:
-                case Prose(text):
-                    self.prose += text
-                case Opened(tool, start):
-                    assert self.tool is None, "a fenced call ends the response"
-                    self.tool, self.start = tool, start
-                    self.splitter = PythonSplitter((3, 12))
-                    self.dialect.watch(self.splitter)
-                case CallText(text):
-                    assert self.splitter is not None
-                    self.code += text
-                    self._release(self.splitter.feed(text))
-                case Closed(length):
-                    self._close(length)
-
-    def _close(self, length: int | None) -> None:
-        assert self.splitter is not None
-        self.closed = True
-        if length is not None:
-            self.code = self.code[:length]
-            self.splitter.truncate(length)
-        self._release(self.splitter.flush())
-
-    def _release(self, units: list[Unit]) -> None:
-        self.units += units
-        self.released_at += [self.taken] * len(units)
-
-    def summary(self) -> tuple[object, ...]:
-        return (self.prose, self.tool, self.start, self.code, self.closed, self.units)
-
-
-def read(
-    deltas: Iterable[str], *, complete: bool = True, untagged: str | None = "python"
-) -> Reading:
-    """Read a response that comes in these deltas."""
-    reading = Reading(FenceDialect(TAGS, untagged))
-    for delta in deltas:
-        reading.taken += len(delta)
-        reading.act(reading.dialect.feed(delta))
-    reading.act(reading.dialect.finish(complete=complete))
-    return reading
-
-
-def found(response: str, *, complete: bool = True, untagged: str | None = "python") -> Reading:
-    return read([response], complete=complete, untagged=untagged)
-
+from tests.cli.dialects.reading import found, read
 
 EXAMPLES = {
     "answer": "There is no `call`, only\n\n``prose``.",
@@ -324,60 +250,6 @@ def test_response_that_ends_in_a_call(end: str, code: str) -> None:
     """One that the model ended closes it."""
     reading = found(f"```python\n{end}")
     assert (reading.code, reading.closed) == (code, True)
-
-
-# Reasoning
-
-
-@pytest.mark.parametrize(
-    ("response", "prose"),
-    [
-        ("<think>a</think> text\n", " text\n"),
-        ("<think>a</think> text", " text"),
-        ("before <think>a</think> after\n", "before  after\n"),
-        ("<think>\na\n\nb\n</think>\n\ntext", "\n\ntext"),
-        ("before <think>a\nb</think> after\n", "before  after\n"),
-        ("a<think>b</think>c<think>d</think>e", "ace"),
-        ("a\n<think>b\nc", "a\n"),
-        ("a <think>b", "a "),
-        ("<think>a <think> b</think>c\n", "c\n"),
-        ("<think>`</think>` c\n", "` c\n"),
-        ("<think>```\n</think>c\n", "c\n"),
-        ("a <thi", "a <thi"),
-        ("a</think>b\n", "ab\n"),
-    ],
-)
-def test_reasoning_is_not_the_answer(response: str, prose: str) -> None:
-    """What stands between the tags is left out, and nothing else."""
-    for deltas in ([response], response):
-        reading = read(deltas)
-        assert (reading.prose, reading.tool) == (prose, None)
-
-
-@pytest.mark.parametrize(
-    "reasoning",
-    [
-        "<think>\n```python\nx\n```\n</think>\n",
-        "<think>```python\nx\n```\n```json\n</think>\n",
-        "<think>\n```python\nx\n</think>",
-        "I <think> so\n```python\nx\n```\n</think>.\n",
-    ],
-)
-def test_reasoning_is_no_call(reasoning: str) -> None:
-    """A fence in it opens nothing; one after it does."""
-    reading = found(f"{reasoning}```python\ny\n```\n")
-    assert (reading.code, reading.start) == ("y\n", len(reasoning) + len("```python\n"))
-
-
-def test_line_with_reasoning_in_its_middle() -> None:
-    """It is judged as it stands without the reasoning, however many lines that takes."""
-    reading = found("```<think>a\nb</think>py\nx\n```\n")
-    assert (reading.prose, reading.code) == ("", "x\n")
-
-
-def test_reasoning_that_does_not_end() -> None:
-    """Nothing in it is a call."""
-    assert found("<think>\n```python\nx\n```\n").tool is None
 
 
 # What the conversation keeps
