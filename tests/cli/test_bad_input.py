@@ -162,9 +162,10 @@ def test_no_network_at_the_first_pull(conveyor: Command) -> None:
 
 def test_a_full_disk_ends_the_journal_and_not_the_run(conveyor: Command) -> None:
     """One notice; what was written before is whole lines."""
-    script = conveyor.script("```python\nprint('x' * 50_000)\nprint('y')\n```", "done")
+    script = conveyor.script("```python\nprint('x' * 150_000)\nprint('y')\n```", "done")
     done = conveyor.shell(
-        f"ulimit -f 8; conveyor run -p hi --script {script} --sandbox local --journal journal"
+        f"ulimit -f 100; conveyor run -p hi --script {script} --sandbox local --journal journal",
+        PYTHONDONTWRITEBYTECODE="1",  # a bytecode file cut off would stay
     )
     assert (done.code, done.out) == (0, "done\n")
     assert "File too large" in done.complaint
