@@ -6,7 +6,18 @@ import json
 from functools import cache
 from importlib import resources
 
-_MODULES = ("frames", "supervisor", "worker")
+_MODULES = (
+    "answers",
+    "call",
+    "capture",
+    "failures",
+    "frames",
+    "host",
+    "process",
+    "settings",
+    "supervisor",
+    "worker",
+)
 
 
 @cache

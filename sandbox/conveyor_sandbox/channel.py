@@ -13,10 +13,10 @@ class Channel(Protocol):
         """The next bytes, as soon as there are any."""
 
     def write(self, data: bytes) -> None:
-        """Send; buffered without bound, returns at once."""
+        """Send; buffered without bound, returns at once. Nothing happens after the end."""
 
     def close(self) -> None:
-        """Hang up: the guest ends, and everything in its sandbox with it."""
+        """Hang up at once: the guest ends, and everything in its sandbox with it."""
 
 
 class StreamChannel:
@@ -33,7 +33,9 @@ class StreamChannel:
             return b""
 
     def write(self, data: bytes) -> None:
-        self._writer.write(data)
+        if not self._writer.is_closing():
+            self._writer.write(data)
 
     def close(self) -> None:
-        self._writer.close()
+        # Not `close`, which waits until all is sent: a guest that hangs never takes it.
+        self._writer.transport.abort()

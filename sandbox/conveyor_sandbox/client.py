@@ -10,28 +10,29 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conveyor_sandbox.channel import Channel
-from conveyor_sandbox.errors import SandboxDied
-from conveyor_sandbox.guest.frames import FrameDecoder, encode
+from conveyor_sandbox.errors import SandboxDied, SandboxUnavailable
+from conveyor_sandbox.guest.frames import LONGEST, FrameDecoder, encode
+from conveyor_sandbox.reading import Reader
 from conveyor_sandbox.reports import (
     Died,
     Ended,
-    Failure,
     Finished,
-    Outcome,
-    Output,
     Report,
     Restarted,
     Skipped,
-    Started,
-    Status,
-    Stream,
     UnitKey,
 )
 
 Clock = Callable[[], float]
+Listener = Callable[[Report], None]
+
 _PINGS = 5
 _FILE_CHUNK = 512 * 1024
 """Bytes of a file in one frame."""
+_GRACE = 10.0
+"""Seconds beyond a unit's own limit that the guest has to report its end."""
+_TICK = 1.0
+"""Seconds between two looks at a guest that owes us an answer."""
 
 
 class GuestClient:
@@ -39,40 +40,68 @@ class GuestClient:
 
     `run`, `end`, `cancel` and `restart` send and return at once; what comes of them is told to
     the listener, in the order in which it happened in the guest.
+
+    The guest itself ends a unit that runs longer than `unit_timeout` (seconds). One that does not
+    is given up soon after.
     """
 
     def __init__(
-        self, channel: Channel, python: tuple[int, int, int], clock: Clock = time.monotonic
+        self,
+        channel: Channel,
+        python: tuple[int, int, int],
+        unit_timeout: float,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.python = python
         self._channel = channel
+        self._patience = unit_timeout + _GRACE
         self._clock = clock
-        self._decoder = FrameDecoder()
-        self._listener: Callable[[Report], None] | None = None
+        self._decoder = FrameDecoder(LONGEST)
+        self._reader = Reader()
+        self._listener: Listener | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._offset = 0.0
-        self._started: dict[UnitKey, float] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._owed = 0
+        """Units and ends of calls that the guest has not answered for."""
+        self._silent = 0.0
+        """Seconds since it answered for one, while it owed us one."""
+        self._given_up = False
+        self._reason = "the sandbox ended unexpectedly"
 
     async def prepare(self, files: Mapping[str, bytes]) -> None:
-        """Learn the guest's clock and write the task's files. Raises SandboxDied."""
-        await self._learn_clock()
-        for path, content in files.items():
-            for start in range(0, max(1, len(content)), _FILE_CHUNK):
-                data = base64.b64encode(content[start : start + _FILE_CHUNK]).decode()
-                self._send({"op": "put", "path": path, "data": data, "append": start > 0})
+        """Learn the guest's clock and write the task's files.
 
-    def listen(self, listener: Callable[[Report], None]) -> None:
-        """From now on, tell the listener what happens. `Died` is the last thing it is told."""
+        Raises:
+            SandboxUnavailable: a file cannot be written there.
+            SandboxDied: the sandbox ended, or does not answer.
+        """
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._learn_clock()
+                await self._put(files)
+        except TimeoutError:
+            raise SandboxDied(f"the sandbox did not answer within {self._patience:g} s") from None
+        except ValueError as error:
+            raise SandboxDied(f"the sandbox broke the protocol: {error}") from error
+
+    def listen(self, listener: Listener) -> None:
+        """From now on, tell the listener what happens. `Died` is the last thing it is told.
+
+        What the listener raises ends the listening with `Died`, and is raised by `close`.
+        """
         self._listener = listener
-        self._listening = asyncio.create_task(self._listen())
+        self._listening = asyncio.create_task(self._listen(listener))
+        self._watching = asyncio.create_task(self._watch())
 
     def run(self, unit: UnitKey, text: str, line: int) -> None:
         """Run a unit after all that was sent before. `line` is where it begins in its call."""
         frame = {"op": "run", "call": unit.call, "index": unit.index, "line": line, "text": text}
+        self._owed += 1
         self._send(frame)
 
     def end(self, call: int) -> None:
         """The call's text is complete: check it as a whole and show its last value."""
+        self._owed += 1
         self._send({"op": "end", "call": call})
 
     def cancel(self, call: int) -> None:
@@ -80,19 +109,24 @@ class GuestClient:
         self._send({"op": "cancel", "call": call})
 
     def restart(self) -> None:
-        """Start again with an empty interpreter."""
+        """Start again with an empty interpreter; what was sent and did not end is cancelled."""
         self._send({"op": "restart"})
 
     async def close(self) -> None:
-        """Hang up, and stop listening."""
+        """Hang up, and stop listening. Raises what the listener raised."""
         self._channel.close()
-        if self._listening is not None:
-            self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+        tasks = (self._watching, self._listening)
+        self._watching = self._listening = None
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     def _send(self, frame: dict[str, Any]) -> None:
         self._channel.write(encode(frame))
+
+    # Before it is listened to
 
     async def _learn_clock(self) -> None:
         """Map the guest's monotonic clock to ours (Cristian's algorithm, best of five).
@@ -100,16 +134,29 @@ class GuestClient:
         On one kernel both are the same clock: an offset within the error bound is none.
         """
         best = float("inf")
+        offset = 0.0
         for _ in range(_PINGS):
             asked = self._clock()
             self._send({"op": "ping"})
-            pong = await self._next_frame()
+            theirs = self._reader.time(await self._next_frame())
             answered = self._clock()
             if answered - asked < best:
                 best = answered - asked
-                self._offset = (asked + answered) / 2 - pong["t"]
-        if abs(self._offset) <= best:
-            self._offset = 0.0
+                offset = (asked + answered) / 2 - theirs
+        self._reader.offset = 0.0 if abs(offset) <= best else offset
+
+    async def _put(self, files: Mapping[str, bytes]) -> None:
+        for path, content in files.items():
+            for start in range(0, max(1, len(content)), _FILE_CHUNK):
+                data = base64.b64encode(content[start : start + _FILE_CHUNK]).decode()
+                self._send({"op": "put", "path": path, "data": data, "append": start > 0})
+        self._send({"op": "ping"})
+        frame = await self._next_frame()
+        if frame.get("ev") == "refused":
+            raise SandboxUnavailable(
+                f"file {frame.get('path')} cannot be put into the sandbox ({frame.get('why')}): "
+                "a larger sandbox.workspace_size, or fewer files, may help"
+            )
 
     async def _next_frame(self) -> dict[str, Any]:
         while True:
@@ -120,44 +167,41 @@ class GuestClient:
             if frames:
                 return frames[0]
 
-    async def _listen(self) -> None:
-        assert self._listener is not None
-        reason = "the sandbox ended unexpectedly"
+    # While it is listened to
+
+    async def _listen(self, listener: Listener) -> None:
+        try:
+            await self._tell_all(listener)
+        except asyncio.CancelledError:
+            if not self._given_up:
+                raise
+        except Exception as error:
+            listener(Died(f"a report was not taken: {error!r}", self._clock()))
+            raise
+        listener(Died(self._reason, self._clock()))
+
+    async def _tell_all(self, listener: Listener) -> None:
         while data := await self._channel.read():
             try:
-                reports = [self._report(frame) for frame in self._decoder.feed(data)]
-            except (ValueError, KeyError, TypeError) as error:
-                # Frames of the worker pass through the supervisor: hostile code can forge them.
-                reason = f"the guest broke the protocol: {error!r}"
-                break
+                reports = [self._reader.read(frame) for frame in self._decoder.feed(data)]
+            except ValueError as error:
+                self._reason = f"the sandbox broke the protocol: {error}"
+                return
             for report in reports:
-                self._listener(report)
-        self._listener(Died(reason, self._clock()))
+                if isinstance(report, Finished | Skipped | Ended | Restarted):
+                    self._silent = 0.0
+                    self._owed -= not isinstance(report, Restarted)
+                listener(report)
 
-    def _report(self, frame: dict[str, Any]) -> Report:
-        at = frame["t1" if frame["ev"] == "finished" else "t"] + self._offset
-        match frame["ev"]:
-            case "ended":
-                return Ended(frame["call"], _outcome(frame), at)
-            case "restarted":
-                return Restarted(frame["reason"], at)
-        unit = UnitKey(frame["call"], frame["index"])
-        match frame["ev"]:
-            case "started":
-                self._started[unit] = at
-                return Started(unit, at)
-            case "output":
-                return Output(unit, Stream(frame["stream"]), frame["text"], at)
-            case "skipped":
-                return Skipped(unit, at)
-        return Finished(unit, _outcome(frame), self._started.pop(unit, at), at)
+    async def _watch(self) -> None:
+        """Give the guest up when it owes an answer for too long.
 
-
-def _outcome(frame: dict[str, Any]) -> Outcome:
-    error = frame["error"]
-    return Outcome(
-        status=Status(frame["status"]),
-        failure=Failure(**error) if error else None,
-        result=frame.get("result"),
-        exited=frame.get("exited", False),
-    )
+        Counted in ticks: time in which this process itself was stopped does not count.
+        """
+        while self._silent < self._patience:
+            await asyncio.sleep(_TICK)
+            self._silent = self._silent + _TICK if self._owed > 0 else 0.0
+        self._reason = f"the sandbox did not answer within {self._patience:g} s"
+        self._given_up = True
+        if self._listening is not None:
+            self._listening.cancel()

@@ -5,28 +5,30 @@ capabilities, no-new-privileges, the engine's seccomp profile, limits on memory 
 cpus and processes, no log on the host's disk. Not covered: flaws of the kernel and the engine.
 
 The container dies with us: it was created with stdin-once and auto-remove, so when our end of its
-standard input closes, even by `kill -9`, the guest ends and the engine removes it.
+standard input closes, even by `kill -9`, the guest ends and the engine removes it. What a kill in
+the start-up window leaves (a container not yet started, a folder) is removed by the next start.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
-import shutil
 import socket
+import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from conveyor_sandbox.attach import AttachChannel, attach
 from conveyor_sandbox.bundle import boot_program
-from conveyor_sandbox.channel import Channel, StreamChannel
+from conveyor_sandbox.channel import Channel
 from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.errors import SandboxDied, SandboxImageError, SandboxUnavailable
-from conveyor_sandbox.handshake import Hello, SocketOffer, greet
+from conveyor_sandbox.handshake import Hello, greet
 from conveyor_sandbox.image import ensure
-from conveyor_sandbox.owner import owned_tempdir, owner_label
+from conveyor_sandbox.leftovers import prune
+from conveyor_sandbox.meeting import Meeting
+from conveyor_sandbox.owner import OWNER_LABEL, owner_label
 from conveyor_sandbox.sandbox import MIB, Progress, SandboxSpec
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ _START = 30.0
 """Seconds a container has to say hello."""
 _STOP = 5.0
 """Seconds it has to be gone after we hung up."""
+_TMP_SIZE = 64 * MIB
+
+_T = TypeVar("_T")
 
 
 def connect() -> docker.DockerClient:
@@ -47,138 +52,156 @@ def connect() -> docker.DockerClient:
     from docker.errors import DockerException  # noqa: PLC0415
 
     try:
-        client = docker.from_env(timeout=30)
-        client.ping()
+        return docker.from_env(timeout=30)  # asks the engine for its version
     except DockerException as error:
         reason = str(error).rsplit(": ", 1)[-1].strip("')\"")
         raise SandboxUnavailable(
             f"no Docker engine answers ({reason}): start one, or use --sandbox local"
         ) from error
-    return client
-
-
-class AttachChannel:
-    """The attached standard streams of a container, with the engine's framing taken off."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self.complaint = ""
-        """What came over standard error: why the guest did not start."""
-
-    async def read(self) -> bytes:
-        try:
-            while True:
-                header = await self._reader.readexactly(8)
-                data = await self._reader.readexactly(int.from_bytes(header[4:], "big"))
-                if header[0] == 1:
-                    return data
-                self.complaint = (self.complaint + data.decode(errors="replace"))[-2000:]
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return b""
-
-    def write(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    def close(self) -> None:
-        self._writer.close()
 
 
 class DockerSandbox:
-    """A container that serves one run."""
+    """A container that serves one run.
+
+    Frames go over a Unix socket, or over the container's standard streams where the guest cannot
+    reach it or `offer_socket` is false (an engine on another machine).
+    """
 
     kind = "docker"
 
-    def __init__(self, spec: SandboxSpec) -> None:
+    def __init__(self, spec: SandboxSpec, *, offer_socket: bool = True) -> None:
         self._spec = spec
+        self._offer_socket = offer_socket
+        self._starting: asyncio.Task[GuestClient] | None = None
+        self._stopped = threading.Event()
+        self._cleaning = asyncio.Lock()
+        # What has to be removed or closed, as soon as it is there:
         self._client: docker.DockerClient | None = None
+        self._meeting: Meeting | None = None
         self._container: str | None = None
-        self._guest: GuestClient | None = None
+        self._stream: socket.socket | None = None
         self._attached: AttachChannel | None = None
-        self._meeting: Path | None = None
+        self._guest: GuestClient | None = None
 
     async def start(self, progress: Progress) -> GuestClient:
         """Create and start the container, and its guest. Raises SandboxError."""
+        self._starting = asyncio.create_task(self._start(progress))
         try:
-            return await self._start(progress)
-        except BaseException:
-            await self.stop()
+            return await self._starting
+        except BaseException as error:
+            await self._clean_up()
+            caller = asyncio.current_task()
+            ended = isinstance(error, asyncio.CancelledError | _StoppedError)
+            if ended and caller is not None and not caller.cancelling():
+                raise SandboxDied("the sandbox was stopped while it started") from None
             raise
 
     async def _start(self, progress: Progress) -> GuestClient:
-        self._client = client = await asyncio.to_thread(connect)
-        image = await asyncio.to_thread(ensure, client, self._spec.image, progress)
-        progress("starting the sandbox", None)
-        self._meeting = owned_tempdir()
-        self._meeting.chmod(0o711)
-        offer = SocketOffer(f"{_MEETING}/{secrets.token_hex(8)}", secrets.token_hex(16))
-        listener = _listen(self._meeting / Path(offer.path).name)
+        def tell(text: str, fraction: float | None) -> None:
+            if self._stopped.is_set():
+                raise _StoppedError  # a build is broken off
+            progress(text, fraction)
+
+        image = await self._step(self._find_image, tell)
+        tell("starting the sandbox", None)
+        if self._offer_socket:
+            self._meeting = Meeting(_MEETING)
         try:
-            attached = await self._run_container(image.id)
-            hello = await self._greet(attached, offer)
-            channel = await _accept(listener, offer) if hello.took_socket else attached
+            await self._step(self._run_container, image)
+            assert self._stream is not None
+            attached = AttachChannel(*await asyncio.open_unix_connection(sock=self._stream))
+            self._attached = attached
+            hello = await self._greet(attached)
+            channel: Channel = attached
+            if hello.took_socket and self._meeting is not None:
+                channel = await self._meeting.accept()
         finally:
-            listener.close()
-            shutil.rmtree(self._meeting, ignore_errors=True)
-        self._guest = GuestClient(channel, hello.python)
+            if self._meeting is not None:
+                self._meeting.close()
+        self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
         await self._guest.prepare(self._spec.files)
         return self._guest
 
-    async def _run_container(self, image: str) -> AttachChannel:
-        """Create, attach, start: in this order, so that no output is missed."""
-        assert self._client is not None
-        api = self._client.api
-        self._container = await asyncio.to_thread(self._create, image)
-        params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        attached = await asyncio.to_thread(api.attach_socket, self._container, params)
-        raw: socket.socket = attached._sock  # noqa: SLF001 - the SDK offers no other way to it
-        raw.settimeout(None)
-        stream = await asyncio.open_unix_connection(sock=raw.dup())
-        attached._response.close()  # noqa: SLF001 - nor to let go of it
-        self._attached = AttachChannel(*stream)
-        await asyncio.to_thread(self._start_container)
-        return self._attached
+    async def _step(self, blocking: Callable[..., _T], *arguments: object) -> _T:
+        """Run it in a thread. A cancellation waits for its end: what it makes is not lost."""
+        from requests import RequestException  # noqa: PLC0415 - slow to import
 
-    def _create(self, image: str) -> str:
+        running = asyncio.ensure_future(asyncio.to_thread(blocking, *arguments))
+        cancelled = False
+        while not running.done():
+            try:
+                await asyncio.wait({running})
+            except asyncio.CancelledError:
+                cancelled = True
+                self._stopped.set()
+        if cancelled:
+            running.exception()  # whatever came of it, it has been told to stop
+            raise asyncio.CancelledError
+        try:
+            return running.result()
+        except RequestException as error:
+            raise SandboxUnavailable(f"the Docker engine stopped answering: {error}") from error
+
+    # Blocking steps
+
+    def _find_image(self, progress: Progress) -> str:
+        from docker.errors import DockerException  # noqa: PLC0415
+
+        self._client = connect()
+        with contextlib.suppress(DockerException):  # others' remains do not keep us from starting
+            prune(self._client)
+        return ensure(self._client, self._spec.image, progress).id
+
+    def _run_container(self, image: str) -> None:
+        """Create, attach, start: in this order, so that no output is missed."""
         from docker.errors import APIError  # noqa: PLC0415
 
         assert self._client is not None
         api = self._client.api
         try:
-            created = api.create_container(
-                image,
-                command=["-c", boot_program()],
-                entrypoint=["python3"],
-                user=f"{_USER}:{_USER}",
-                working_dir="/workspace",
-                environment={
-                    "HOME": "/workspace",
-                    "LANG": "C.UTF-8",
-                    "PYTHONHASHSEED": "0",  # the order of a printed set does not change by the run
-                },
-                labels={"conveyor.owner": owner_label()},
-                stdin_open=True,
-                host_config=self._host_config(),
-            )
+            self._container = self._create(image)
+            self._stream = attach(api, self._container)
+            api.start(self._container)
         except APIError as error:
-            raise SandboxUnavailable(f"the engine refused the container: {_why(error)}") from error
+            why = str(error.explanation or error).replace("\n", " ")
+            if 'exec: "python3"' in why:
+                raise self._no_python("there is none") from error
+            raise SandboxUnavailable(f"the engine could not run the container: {why}") from error
+
+    def _create(self, image: str) -> str:
+        assert self._client is not None
+        created = self._client.api.create_container(
+            image,
+            command=["-c", boot_program()],
+            entrypoint=["python3"],
+            user=f"{_USER}:{_USER}",
+            working_dir="/workspace",
+            environment={
+                "HOME": "/workspace",
+                "LANG": "C.UTF-8",
+                "PYTHONHASHSEED": "0",  # the order of a printed set does not change by the run
+            },
+            labels={OWNER_LABEL: owner_label()},
+            stdin_open=True,  # once: the SDK adds it
+            host_config=self._host_config(),
+        )
         return str(created["Id"])
 
     def _host_config(self) -> dict[str, Any]:
+        from docker.types import LogConfig  # noqa: PLC0415
+
         assert self._client is not None
         limits = self._spec.limits
         owned = f"rw,nosuid,nodev,exec,uid={_USER},gid={_USER}"
-        from docker.types import LogConfig  # noqa: PLC0415
-
         return self._client.api.create_host_config(
             auto_remove=True,
             network_mode="none",
             read_only=True,
             tmpfs={
                 "/workspace": f"{owned},mode=0755,size={limits.workspace_size}",
-                "/tmp": f"{owned},mode=1777,size={64 * MIB}",  # noqa: S108 - the container's
+                "/tmp": f"{owned},mode=1777,size={_TMP_SIZE}",  # noqa: S108 - the container's
             },
-            binds=[f"{self._meeting}:{_MEETING}:ro"],
+            binds=[f"{self._meeting.folder}:{_MEETING}:ro"] if self._meeting else [],
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             mem_limit=limits.memory,
@@ -190,20 +213,8 @@ class DockerSandbox:
             runtime=self._spec.runtime,
         )
 
-    def _start_container(self) -> None:
-        from docker.errors import APIError  # noqa: PLC0415
-
-        assert self._client is not None
-        assert self._container is not None
-        try:
-            self._client.api.start(self._container)
-        except APIError as error:
-            why = _why(error)
-            if "python3" in why:
-                raise self._no_python(why) from error
-            raise SandboxUnavailable(f"the engine could not start the container: {why}") from error
-
-    async def _greet(self, attached: AttachChannel, offer: SocketOffer) -> Hello:
+    async def _greet(self, attached: AttachChannel) -> Hello:
+        offer = self._meeting.offer if self._meeting else None
         try:
             return await asyncio.wait_for(greet(attached, self._spec.limits, offer), _START)
         except TimeoutError as error:
@@ -219,27 +230,46 @@ class DockerSandbox:
             "name another with sandbox.image, or run `conveyor sandbox build`"
         )
 
+    # The end
+
     async def stop(self) -> None:
-        if self._guest is not None:
-            await self._guest.close()
-        if self._attached is not None:
-            self._attached.close()
-        if self._client is not None:
-            await asyncio.to_thread(self._remove)
-            self._client = None
+        """End everything in it and remove it. May be called more than once, at any time."""
+        self._stopped.set()
+        starting = self._starting
+        if starting is not None and not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+        await self._clean_up()
+
+    async def _clean_up(self) -> None:
+        async with self._cleaning:
+            guest, self._guest = self._guest, None
+            attached, self._attached = self._attached, None
+            stream, self._stream = self._stream, None
+            try:
+                if guest is not None:
+                    await guest.close()
+            finally:
+                if attached is not None:
+                    attached.close()
+                elif stream is not None:
+                    stream.close()
+                await self._step(self._remove)
 
     def _remove(self) -> None:
         """Wait until the engine has removed the container; do it ourselves where it does not."""
         from docker.errors import APIError, NotFound  # noqa: PLC0415
         from requests import RequestException  # noqa: PLC0415
 
-        assert self._client is not None
+        client, self._client = self._client, None
         container, self._container = self._container, None
-        with contextlib.suppress(RequestException), contextlib.closing(self._client):
+        if client is None:
+            return
+        with contextlib.suppress(RequestException), contextlib.closing(client):
             if container is None:
                 return
             try:
-                self._client.api.remove_container(container, force=True)
+                client.api.remove_container(container, force=True)
             except NotFound:
                 return
             except APIError:
@@ -247,31 +277,11 @@ class DockerSandbox:
             given_up = time.monotonic() + _STOP
             while time.monotonic() < given_up:
                 try:
-                    self._client.api.inspect_container(container)
+                    client.api.inspect_container(container)
                 except NotFound:
                     return
                 time.sleep(0.02)
 
 
-def _listen(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))
-    os.chmod(path, 0o777)  # noqa: PTH101, S103 - who knows the token may speak
-    listener.listen(1)
-    listener.setblocking(False)  # noqa: FBT003 - its only signature
-    return listener
-
-
-async def _accept(listener: socket.socket, offer: SocketOffer) -> Channel:
-    """The connection of the guest, which says the token first."""
-    connection, _ = await asyncio.wait_for(asyncio.get_running_loop().sock_accept(listener), _START)
-    reader, writer = await asyncio.open_unix_connection(sock=connection)
-    if await reader.readline() != offer.token.encode() + b"\n":
-        writer.close()
-        raise SandboxDied("someone else connected to the sandbox's socket")
-    return StreamChannel(reader, writer)
-
-
-def _why(error: Exception) -> str:
-    """The engine's own words, on one line."""
-    return str(getattr(error, "explanation", None) or error).replace("\n", " ")
+class _StoppedError(Exception):
+    """The sandbox was stopped while it started."""

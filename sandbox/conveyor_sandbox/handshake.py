@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from conveyor_sandbox.bundle import archive
 from conveyor_sandbox.channel import Channel
 from conveyor_sandbox.errors import SandboxDied
-from conveyor_sandbox.guest.frames import FrameDecoder, encode
+from conveyor_sandbox.guest.frames import LONGEST, FrameDecoder, encode
 from conveyor_sandbox.sandbox import Limits
 
 
@@ -35,17 +36,25 @@ async def greet(channel: Channel, limits: Limits, offer: SocketOffer | None = No
         "token": offer.token if offer else None,
     }
     channel.write(archive() + encode(opening))
-    decoder = FrameDecoder()
-    frames: list[dict[str, object]] = []
-    while not frames:
+    decoder = FrameDecoder(LONGEST)
+    while True:
         data = await channel.read()
         if not data:
             raise SandboxDied("the sandbox ended before it said hello")
         try:
             frames = decoder.feed(data)
+            if frames:
+                return _hello(frames[0])
         except ValueError as error:
             raise SandboxDied(f"the sandbox answered with something else: {data[:80]!r}") from error
-    version = frames[0]["python"]
-    assert isinstance(version, list)
-    major, minor, micro = version
-    return Hello((major, minor, micro), frames[0]["channel"] == "socket")
+
+
+def _hello(frame: dict[str, Any]) -> Hello:
+    match frame:
+        case {
+            "ev": "hello",
+            "python": [int(major), int(minor), int(micro)],
+            "channel": "socket" | "stdio" as channel,
+        }:
+            return Hello((major, minor, micro), channel == "socket")
+    raise ValueError("not a hello")

@@ -103,7 +103,7 @@ class LocalSandbox:
         channel = StreamChannel(process.stdout, process.stdin)
         try:
             hello = await asyncio.wait_for(greet(channel, self._spec.limits), _START)
-            self._guest = GuestClient(channel, hello.python)
+            self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
             await self._guest.prepare(self._spec.files)
         except TimeoutError as error:
             raise SandboxDied(f"the local sandbox said nothing within {_START:g} s") from error
@@ -127,8 +127,13 @@ class LocalSandbox:
     async def stop(self) -> None:
         """End everything in it. May be called more than once, at any time."""
         self._stopped = True
-        if self._guest is not None:
-            await self._guest.close()
+        try:
+            if self._guest is not None:
+                await self._guest.close()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
         process = self._process
         if process is None:
             return

@@ -14,7 +14,10 @@ import importlib.abc
 import importlib.util
 import json
 import os
-from typing import Any, Dict
+
+TYPE_CHECKING = False  # importing `typing` takes as long as all of our own modules
+if TYPE_CHECKING:
+    from typing import Any, Dict
 
 
 def take(size: int) -> bytes:
@@ -31,10 +34,10 @@ def take(size: int) -> bytes:
 class Sent(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Imports modules from the texts that the host sent."""
 
-    def __init__(self, texts: Dict[str, str]) -> None:
+    def __init__(self, texts: "Dict[str, str]") -> None:
         self.texts = texts
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":  # noqa: ARG002
         if name not in self.texts:
             return None
         return importlib.util.spec_from_loader(name, self, is_package="." not in name)
@@ -43,6 +46,7 @@ class Sent(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return self.texts[name]
 
 
+sys.path.remove("")  # the workspace: nothing in it is for the supervisor to import
 sys.meta_path.insert(0, Sent(json.loads(take(int(take(8))).decode())))
 
 from conveyor_guest.supervisor import main  # type: ignore[import-not-found] # noqa: E402 - sent

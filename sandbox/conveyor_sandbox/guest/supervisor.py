@@ -2,167 +2,36 @@
 
 It forwards one unit at a time to the worker, reads what the worker's process and its children
 write, keeps the time limits, and starts a new worker when one is lost. It never runs the model's
-code. When the host hangs up, it ends, and as the first process of its pid namespace takes every
-other process with it.
+code, and believes nothing that it cannot check: what the worker says may be the code's own words.
+When the host hangs up, it ends, and as the first process of its pid namespace takes every other
+process with it.
 """
 
 from __future__ import annotations
 
 import base64
-import codecs
 import contextlib
 import os
 import select
 import signal
-import socket
-import sys
 import time
 from collections import deque
-from typing import Any, Deque, Dict, List, NoReturn, Optional, Tuple
+from functools import partial
 
-from .frames import Frame, FrameDecoder, encode
-from .worker import Worker
+from .answers import check, failed, interrupted
+from .capture import Capture
+from .frames import FrameDecoder
+from .host import Host, receive
+from .process import Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Deque, Dict, Optional, Tuple
+
+    from .frames import Frame
 
 _GRACE = 1.0
 """Seconds that code has to react to an interrupt before its process is killed."""
-_CONTROL = 500
-"""The worker's control descriptor: out of the way of code that counts on low numbers."""
-
-
-def leave() -> NoReturn:
-    """End: the host is gone."""
-    os._exit(0)
-
-
-def receive(fd: int) -> bytes:
-    """What can be read from one of the descriptors that end when the host is gone."""
-    try:
-        return os.read(fd, 65536) or leave()
-    except OSError:
-        leave()
-
-
-class Host:
-    """The way to the host: standard input and output, or a socket that it offers."""
-
-    def __init__(self) -> None:
-        self.read_fd = 0
-        self._write_fd = 1
-
-    def connect(self, path: str, token: str) -> bool:
-        """Change to the Unix socket at `path`, if it can be reached from here."""
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            link.connect(path)
-            link.sendall(token.encode("ascii") + b"\n")
-        except OSError:
-            link.close()
-            return False
-        self.read_fd = self._write_fd = link.detach()
-        return True
-
-    def send(self, frame: Frame) -> None:
-        """Send a frame, waiting for room."""
-        rest = encode(frame)
-        try:
-            while rest:
-                rest = rest[os.write(self._write_fd, rest) :]
-        except OSError:
-            leave()
-
-    def receive(self) -> bytes:
-        """What the host sent."""
-        return receive(self.read_fd)
-
-
-class Output:
-    """What a call writes to one stream: decoded, cut off at a limit, sent on as it comes."""
-
-    def __init__(self, fd: int, stream: str) -> None:
-        self.fd = fd
-        self.stream = stream
-        self.open = True
-        os.set_blocking(fd, False)
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._kept = 0
-        self._dropped = 0
-
-    def read(self, limit: int) -> Tuple[str, bool]:
-        """What there is to read now (within the limit of bytes), and whether there may be more."""
-        try:
-            data = os.read(self.fd, 65536)
-        except BlockingIOError:
-            return "", False
-        if not data:
-            self.open = False  # the code closed it in every process
-            return "", False
-        kept = data[: max(0, limit - self._kept)]
-        self._kept += len(kept)
-        self._dropped += len(data) - len(kept)
-        return self._decoder.decode(kept), True
-
-    def end_call(self) -> str:
-        """What is left to say of the call's output; the next call starts afresh."""
-        text = self._decoder.decode(b"", final=True)
-        if self._dropped:
-            text += "\n[%d more bytes were written and not kept]\n" % self._dropped
-        self._decoder.reset()
-        self._kept = self._dropped = 0
-        return text
-
-
-class Process:
-    """The worker's process, its control socket and its two output pipes."""
-
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        out, out_write = os.pipe()
-        err, err_write = os.pipe()
-        self.pid = os.fork()
-        if not self.pid:
-            _become_worker(theirs, out_write, err_write)
-        theirs.close()
-        os.close(out_write)
-        os.close(err_write)
-        self.control = ours
-        self.frames = FrameDecoder()
-        self.outputs = [Output(out, "stdout"), Output(err, "stderr")]
-
-    def close(self) -> None:
-        """Let go of its descriptors. It is dead already."""
-        self.control.close()
-        for output in self.outputs:
-            os.close(output.fd)
-
-
-def _become_worker(control: socket.socket, out: int, err: int) -> None:
-    """The child's side of the fork. Never returns."""
-    code = 1
-    try:
-        os.setsid()
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((null, 0), (out, 1), (err, 2), (control.fileno(), _CONTROL)):
-            os.dup2(source, target, inheritable=target != _CONTROL)
-        os.closerange(3, _CONTROL)
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-            score.write("1000")  # out of memory, the worker goes first
-        _prepare_interpreter()
-        Worker(socket.socket(fileno=_CONTROL)).serve()
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def _prepare_interpreter() -> None:
-    """Make this look like a fresh interpreter that runs a script in the workspace."""
-    sys.argv[:] = [""]
-    sys.path[0] = os.getcwd()
-    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "Sent"]
-    options: Dict[str, Any] = {"encoding": "utf-8", "line_buffering": True}
-    sys.stdout.reconfigure(errors="strict", **options)  # type: ignore[union-attr]
-    sys.stderr.reconfigure(errors="backslashreplace", **options)  # type: ignore[union-attr]
 
 
 class Supervisor:
@@ -170,54 +39,61 @@ class Supervisor:
 
     def __init__(self, host: Host, limits: Dict[str, Any]) -> None:
         self._host = host
-        self._limits = limits
+        self._timeout = limits["unit_timeout"]
         self._from_host = FrameDecoder()
         self._queue: Deque[Frame] = deque()
         self._current: Optional[Frame] = None
-        self._last_unit: Tuple[int, int] = (0, 0)
-        self._call = 0
-        self._outcome: Optional[Frame] = None
-        """How the current call failed, or that it ended itself; None while it goes on."""
+        """What the worker does now: a unit, or the end of a call."""
+        self._started = False
+        """Whether it said that it began with it."""
+        self._sent_at = 0.0
         self._reason: Optional[str] = None
-        """Why the current unit was interrupted: `timeout` or `cancelled`."""
+        """Why it was interrupted in that: `timeout` or `cancelled`."""
         self._deadline: Optional[float] = None
-        self._woken, wake = os.pipe()
-        os.set_blocking(self._woken, False)
-        os.set_blocking(wake, False)
-        signal.set_wakeup_fd(wake)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._process = Process()
+        """When to interrupt it, or to kill it if that has been done."""
+        self._hung_up = False
+        """Whether its connection has ended, though not yet its process."""
+        self._call = self._ended = 0
+        """The call that was begun last, and the one that ended last."""
+        self._over: Dict[int, Frame] = {}
+        """Of calls not ended, those that nothing more may run of: how they failed, or left off."""
+        self._last_unit: Tuple[int, int] = (0, 0)
+        """Whose the output is that comes now."""
+        self._captures = [Capture(name, limits["output"]) for name in ("stdout", "stderr")]
+        self._poll = select.poll()
+        self._handlers: Dict[int, Callable[[], None]] = {}
+        self._woken = _wake_on_signals()
+        self._watch(self._woken, self._reap)
+        self._watch(0, self._check_lifeline)
+        self._watch(host.read_fd, self._hear_host)
+        self._process = self._start_worker()
 
     def serve(self) -> None:
         """Until the host hangs up."""
         while True:
-            for fd in self._wait():
-                if fd == self._host.read_fd:
-                    self._hear_host()
-                elif fd == 0:
-                    receive(0)  # the lifeline: nothing but its end comes there
-                elif fd == self._woken:
-                    self._reap()
-                elif fd == self._process.control.fileno():
-                    self._hear_worker()
-                else:
-                    self._drain()
+            wait = None
+            if self._deadline is not None:
+                wait = max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+            for fd, _ in self._poll.poll(wait):
+                handler = self._handlers.get(fd)
+                if handler is not None:  # it may have gone since
+                    handler()
             if self._deadline is not None and time.monotonic() >= self._deadline:
-                self._interrupt("timeout")
+                self._expire()
             self._forward()
 
-    def _wait(self) -> List[int]:
-        poll = select.poll()
-        watched = {0, self._host.read_fd, self._woken, self._process.control.fileno()}
-        for fd in watched.union(output.fd for output in self._process.outputs if output.open):
-            poll.register(fd, select.POLLIN)
-        wait = None
-        if self._deadline is not None:
-            wait = max(0.0, self._deadline - time.monotonic()) * 1000 + 1
-        return [fd for fd, _ in poll.poll(wait)]
+    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
+        self._handlers[fd] = handler
+        self._poll.register(fd, select.POLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        if self._handlers.pop(fd, None) is not None:
+            self._poll.unregister(fd)
 
     # From the host
+
+    def _check_lifeline(self) -> None:
+        receive(0)  # beside a socket, nothing but its end comes there
 
     def _hear_host(self) -> None:
         for frame in self._from_host.feed(self._host.receive()):
@@ -227,24 +103,37 @@ class Supervisor:
             elif op == "cancel":
                 self._cancel(frame["call"])
             elif op == "restart":
-                self._replace_worker("restart")
+                self._restart()
             elif op == "put":
-                put_file(frame["path"], base64.b64decode(frame["data"]), append=frame["append"])
+                self._put(frame)
             elif op == "ping":
                 self._host.send({"ev": "pong", "t": time.monotonic()})
 
     def _cancel(self, call: int) -> None:
-        """Interrupt a call: what runs is stopped, what waits is skipped."""
-        if call < self._call or (call == self._call and self._outcome is not None):
+        """What runs of a call is interrupted, what waits is skipped."""
+        if call <= self._ended or call in self._over:
             return
         if self._current is not None and self._current["call"] == call:
             self._interrupt("cancelled")
-        self._begin(call)
-        self._outcome = _failed("cancelled", "cancelled", "interrupt", "stopped by the user")
+        self._over[call] = failed("cancelled", "interrupt", "KeyboardInterrupt", "stopped")
 
-    def _begin(self, call: int) -> None:
-        if call != self._call:
-            self._call, self._outcome = call, None
+    def _restart(self) -> None:
+        """Start again, without what was asked for and not done."""
+        outcome = failed("cancelled", "interrupt", "KeyboardInterrupt", "the interpreter restarted")
+        for frame in self._queue:
+            self._over.setdefault(frame["call"], outcome)
+        self._lose_worker(outcome, "restart")
+
+    def _put(self, frame: Frame) -> None:
+        """Write a file of the task into the workspace. The host has checked the path."""
+        path = frame["path"]
+        try:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            with open(path, "ab" if frame["append"] else "wb") as file:
+                file.write(base64.b64decode(frame["data"]))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            self._host.send({"ev": "refused", "path": path, "why": why, "t": time.monotonic()})
 
     # To the worker
 
@@ -252,80 +141,127 @@ class Supervisor:
         """Give the worker its next unit; answer for the units of a call that is over."""
         while self._current is None and self._queue:
             frame = self._queue.popleft()
-            call = frame["call"]
-            self._begin(call)
-            if self._outcome is None:
-                self._drain()  # what was written until now is not this unit's
-                self._current = frame
-                if frame["op"] == "run":
-                    self._last_unit = (call, frame["index"])
-                self._deadline = time.monotonic() + self._limits["unit_timeout"]
-                with contextlib.suppress(BrokenPipeError):  # its death is on its way to us
-                    self._process.control.sendall(encode(frame))
+            call = self._call = frame["call"]
+            over = self._over.get(call)
+            if over is None:
+                self._say_output()  # what was written until now is not this unit's
+                self._give(frame)
             elif frame["op"] == "run":
                 skipped = {"ev": "skipped", "call": call, "index": frame["index"]}
                 self._host.send({**skipped, "t": time.monotonic()})
             else:
-                self._end_call({"ev": "ended", "call": call, "result": None, **self._outcome})
+                self._end_call({**over, "result": None})
+
+    def _give(self, frame: Frame) -> None:
+        self._current = frame
+        self._started = False
+        if frame["op"] == "run":
+            self._last_unit = (frame["call"], frame["index"])
+        self._sent_at = time.monotonic()
+        self._deadline = self._sent_at + self._timeout
+        self._process.send(frame)
+        self._await_room()
+
+    def _await_room(self) -> None:
+        """Where the worker's socket is full, be told of room in it."""
+        fd = self._process.control.fileno()
+        if fd in self._handlers:
+            room = select.POLLOUT if self._process.unsent else 0
+            self._poll.modify(fd, select.POLLIN | room)
 
     def _interrupt(self, reason: str) -> None:
-        """First SIGINT; if that did not help within the grace time, SIGKILL to all."""
         if self._reason is None:
             self._reason = reason
             self._deadline = time.monotonic() + _GRACE
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGINT)
+            self._process.interrupt()
+
+    def _expire(self) -> None:
+        """The time is up: interrupt; if that did not help within the grace time, kill."""
+        if self._hung_up:
+            self._break_off("the code closed the interpreter's connection")
+        elif self._reason is None:
+            self._interrupt("timeout")
         else:
             self._deadline = None
-            kill_others(self._process.pid)
+            self._process.kill()
 
     # From the worker
 
     def _hear_worker(self) -> None:
+        if self._process.unsent:
+            self._process.flush()
+            self._await_room()
         try:
-            data = self._process.control.recv(65536)
-            frames = self._process.frames.feed(data)
-        except (ConnectionError, ValueError):
-            data = b""
-        if not data:
-            self._hung_up()
+            frames = self._process.receive()
+        except ValueError:
+            self._break_off("the code wrote to the interpreter's connection")
             return
+        if frames is None:  # it is dying, or its code has closed the socket: time will tell
+            self._unwatch(self._process.control.fileno())
+            self._hung_up = True
+            self._deadline = time.monotonic() + _GRACE
+            return
+        process = self._process
         for frame in frames:
-            self._hear_frame(frame)
+            if process is self._process:
+                self._hear_frame(frame)
 
     def _hear_frame(self, frame: Frame) -> None:
+        now = time.monotonic()
+        try:
+            answer = check(frame, self._sent_at, now)
+        except ValueError:
+            self._break_off("the code wrote to the interpreter's connection")
+            return
         current = self._current
-        if current is None or frame.get("call") != current["call"]:
+        if current is None or (answer["call"], answer["index"]) != (
+            current["call"],
+            current.get("index"),
+        ):
             return
-        if frame.get("ev") == "started":
-            self._host.send(frame)
+        if answer["ev"] == "started":
+            if not self._started:
+                self._started = True
+                self._host.send(answer)
             return
-        self._drain()  # what the unit wrote comes before its end
+        self._say_output()  # what the unit wrote comes before its end
         self._current = self._deadline = None
         if self._reason is not None:
-            frame.update(_interrupted(self._reason, self._limits["unit_timeout"], frame["error"]))
+            answer.update(interrupted(self._reason, self._timeout, answer["error"]), exited=False)
             self._reason = None
-        if frame.get("ev") == "ended":
-            self._end_call(frame)
+        self._finish(current, answer)
+
+    def _finish(self, done: Frame, answer: Frame) -> None:
+        outcome = {name: answer[name] for name in ("status", "error")}
+        if done["op"] == "end":
+            self._end_call({**outcome, "result": answer["result"]})
             return
-        if frame["status"] != "ok" or frame["exited"]:
-            self._outcome = {"status": frame["status"], "error": frame["error"]}
-        self._host.send(frame)
+        if outcome["status"] != "ok" or answer["exited"]:
+            self._over.setdefault(done["call"], outcome)
+        unit = {"ev": "finished", "call": done["call"], "index": done["index"]}
+        self._host.send({**unit, **outcome, "exited": answer["exited"], "t": answer["t"]})
 
-    def _end_call(self, frame: Frame) -> None:
-        self._drain()
-        for output in self._process.outputs:
-            self._say(output.stream, output.end_call())
-        frame["t"] = time.monotonic()
-        self._host.send(frame)
+    def _end_call(self, outcome: Frame) -> None:
+        """The current call is over, and its output complete."""
+        self._say_output()
+        for capture in self._captures:
+            self._say(capture.stream, capture.end_call())
+        self._over.pop(self._call, None)
+        self._ended = self._call
+        self._host.send({"ev": "ended", "call": self._call, "t": time.monotonic(), **outcome})
 
-    def _drain(self) -> None:
-        """Send on all that the worker's side has written so far."""
-        for output in self._process.outputs:
-            more = True
-            while more:
-                text, more = output.read(self._limits["output"])
-                self._say(output.stream, text)
+    def _hear_output(self, capture: Capture) -> None:
+        fd = capture.fd
+        text = capture.read()
+        if capture.fd < 0:
+            self._handlers.pop(fd)  # the code closed it in every process
+            self._poll.unregister(fd)
+        self._say(capture.stream, text)
+
+    def _say_output(self) -> None:
+        """Send on all that has been written so far."""
+        for capture in self._captures:
+            self._say(capture.stream, capture.drain())
 
     def _say(self, stream: str, text: str) -> None:
         if text:
@@ -344,105 +280,70 @@ class Supervisor:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == self._process.pid:
                     self._worker_died(status)
+                    return
                 if not pid:
                     return
 
-    def _hung_up(self) -> None:
-        """The control socket ended: the worker is dying, or its code has closed the socket."""
-        alive_until = time.monotonic() + _GRACE
-        while time.monotonic() < alive_until:
-            pid, status = os.waitpid(self._process.pid, os.WNOHANG)
-            if pid:
-                self._worker_died(status)
-                return
-            time.sleep(0.001)
-        message = "the code closed the interpreter's connection"
-        self._lose_worker(_failed("error", "crash", "ConnectionError", message))
-
     def _worker_died(self, status: int) -> None:
-        """Its unit is lost, the rest of its call is skipped, a new worker takes over."""
-        self._drain()
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        """What it was doing is lost, unless its last words say otherwise."""
+        if not self._hung_up:
+            process = self._process
+            self._hear_worker()
+            if process is not self._process:
+                return
         if self._reason is not None:
-            outcome = _interrupted(self._reason, self._limits["unit_timeout"], None)
-        elif number == signal.SIGKILL:
-            outcome = _failed("error", "memory", "MemoryError", "killed: out of memory")
-        elif number:
-            name = signal.Signals(number).name
-            outcome = _failed("error", "crash", name, "the interpreter was killed by %s" % name)
+            outcome = interrupted(self._reason, self._timeout, None)
         else:
-            code = os.WEXITSTATUS(status)
-            outcome = _failed(
-                "error", "exit", "SystemExit", "the interpreter ended, code %d" % code
-            )
-        self._lose_worker(outcome)
+            outcome = self._process.cause_of_death(status)
+        self._lose_worker(outcome, outcome["error"]["message"])
 
-    def _lose_worker(self, outcome: Frame) -> None:
+    def _break_off(self, message: str) -> None:
+        """It can no longer be used."""
+        self._lose_worker(failed("error", "crash", "ConnectionError", message), message)
+
+    def _lose_worker(self, outcome: Frame, reason: str) -> None:
+        """The outcome is that of its unit, the rest of its call is skipped, a new one takes over.
+
+        Files in the workspace stay.
+        """
+        self._process.collect()
+        self._say_output()
         current, self._current = self._current, None
-        self._outcome = self._outcome or outcome
+        if self._call > self._ended:
+            self._over.setdefault(self._call, outcome)
         if current is not None and current["op"] == "run":
-            now = time.monotonic()
-            unit = {"ev": "finished", "call": current["call"], "index": current["index"]}
-            self._host.send({**unit, **outcome, "exited": False, "t0": None, "t1": now})
+            self._finish(current, {**outcome, "exited": False, "t": time.monotonic()})
         elif current is not None:
             self._queue.appendleft(current)
-        self._replace_worker(outcome["error"]["message"])
-
-    def _replace_worker(self, reason: str) -> None:
-        """Start again with an empty interpreter. Files in the workspace stay."""
-        kill_others(self._process.pid)
-        with contextlib.suppress(ChildProcessError):  # where it is collected already
-            os.waitpid(self._process.pid, 0)
-        self._process.close()
-        self._current = self._reason = self._deadline = None
-        self._process = Process()
+        self._unwatch(self._process.control.fileno())
+        for capture in self._captures:
+            self._unwatch(capture.fd)
+        self._process.control.close()
+        self._reason = self._deadline = None
+        self._hung_up = False
+        self._process = self._start_worker()
         self._host.send({"ev": "restarted", "reason": reason, "t": time.monotonic()})
 
-
-def _failed(status: str, kind: str, name: str, message: str) -> Frame:
-    error = {"kind": kind, "type": name, "message": message, "traceback": ""}
-    return {"status": status, "error": error}
-
-
-def _interrupted(reason: str, timeout: float, error: Optional[Frame]) -> Frame:
-    """The outcome of a unit that was interrupted, with its traceback where it left one."""
-    if reason == "timeout":
-        outcome = _failed("timeout", "timeout", "TimeoutError", "ran longer than %g s" % timeout)
-    else:
-        outcome = _failed("cancelled", "interrupt", "KeyboardInterrupt", "stopped by the user")
-    if error is not None:
-        outcome["error"]["traceback"] = error["traceback"]
-    return outcome
+    def _start_worker(self) -> Process:
+        process = Process(self._captures)
+        self._watch(process.control.fileno(), self._hear_worker)
+        for capture in self._captures:
+            self._watch(capture.fd, partial(self._hear_output, capture))
+        return process
 
 
-def kill_others(worker: int) -> None:
-    """Kill the worker and all that it started: everything else in this pid namespace."""
-    with contextlib.suppress(ProcessLookupError):
-        if os.getpid() == 1:
-            os.kill(-1, signal.SIGKILL)
-        else:
-            os.killpg(worker, signal.SIGKILL)
-
-
-def put_file(path: str, content: bytes, *, append: bool) -> None:
-    """Write a file of the task into the workspace. The host has checked the path."""
-    folder = os.path.dirname(path)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
-    with open(path, "ab" if append else "wb") as file:
-        file.write(content)
+def _wake_on_signals() -> int:
+    """A descriptor that can be read when a child has ended."""
+    woken, wake = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return woken
 
 
 def main() -> None:
-    """Say hello, find the better way to the host, serve."""
+    """Greet the host, then serve it."""
     host = Host()
-    decoder = FrameDecoder()
-    frames: List[Frame] = []
-    while not frames:
-        frames = decoder.feed(receive(0))
-    opening = frames[0]
-    hello = {"ev": "hello", "python": list(sys.version_info[:3]), "channel": "stdio"}
-    if opening["socket"] and host.connect(opening["socket"], opening["token"]):
-        hello["channel"] = "socket"
-    os.write(1, encode(hello))
-    Supervisor(host, opening["limits"]).serve()
+    Supervisor(host, host.greet()["limits"]).serve()

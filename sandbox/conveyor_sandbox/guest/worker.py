@@ -5,107 +5,27 @@ its control socket is the model's code's word as much as its own; the supervisor
 """
 
 from __future__ import annotations
-import __future__
 
-import ast
-import contextlib
-import linecache
-import re
-import signal
-import socket
 import sys
-import time
-import traceback
 import types
-import warnings
-from typing import Any, List, Optional, Tuple
+from contextlib import suppress
+from os import _exit, getpid, write
+from time import monotonic
 
-from .frames import Frame, FrameDecoder, encode
+from .call import Call
+from .failures import cut, describe, describe_syntax
+from .frames import FrameDecoder, encode
+from .settings import Settings
 
-_NEWLINE = re.compile(r"\r\n|\r|\n")
-_FUTURE = 0
-for _name in __future__.all_feature_names:
-    _FUTURE |= getattr(__future__, _name).compiler_flag
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any, Optional
 
-_SHOWN = 64 * 1024
-"""Characters kept of a shown value, a message or a traceback."""
+    from .frames import Frame
 
-
-class Call:
-    """The text of a call as far as it has come, and what its units leave to each other."""
-
-    def __init__(self, number: int) -> None:
-        self.filename = "<call %d>" % number
-        self.texts: List[str] = []
-        self.flags = 0
-        self.value: Any = None
-        self._lines: List[str] = []
-
-    def add(self, text: str) -> None:
-        """Make the text known to tracebacks and `inspect`, which ask `linecache`."""
-        shown = (
-            text[1:] if self.texts and self.texts[-1][-1:] == "\r" and text[:1] == "\n" else text
-        )
-        self._lines += [line + "\n" for line in _NEWLINE.split(shown)]
-        if self._lines[-1] == "\n":
-            self._lines.pop()
-        self.texts.append(text)
-        linecache.cache[self.filename] = (len(self._lines), None, self._lines, self.filename)
-
-    def compile(self, text: str, line: int) -> Tuple[Any, Any]:
-        """The unit as code to execute, and its last expression as code to evaluate (or None)."""
-        flags = self.flags | ast.PyCF_ONLY_AST
-        try:
-            tree = compile(text, self.filename, "exec", flags, dont_inherit=True)
-        except SyntaxError as error:
-            _move(error, line - 1)
-            raise
-        if line > 1:
-            ast.increment_lineno(tree, line - 1)
-        body = tree.body
-        first = len(self.texts) == 1
-        if body and _is_string(body[0]) and not first:
-            body = [_nothing(body[0]), *body[1:]]  # only a call's first string is its __doc__
-        shown = None
-        if (
-            body
-            and isinstance(body[-1], ast.Expr)
-            and not (first and len(body) == 1 and _is_string(body[0]))
-        ):
-            shown = ast.Expression(body[-1].value)
-            body = body[:-1]
-        tree.body = body
-        code = compile(tree, self.filename, "exec", self.flags, dont_inherit=True)
-        self.flags |= code.co_flags & _FUTURE
-        if shown is not None:
-            shown = compile(shown, self.filename, "eval", self.flags, dont_inherit=True)
-        return code, shown
-
-    def check(self) -> None:
-        """Compile the call as a whole. Raises SyntaxError for what only the whole shows."""
-        if len(self.texts) > 1:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # each unit has given its own already
-                compile("".join(self.texts), self.filename, "exec", dont_inherit=True)
-
-
-def _is_string(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-def _nothing(node: ast.stmt) -> ast.stmt:
-    return ast.copy_location(ast.Pass(), node)
-
-
-def _move(error: SyntaxError, lines: int) -> None:
-    """Count the error's lines from the top of the call instead of the unit."""
-    for name in ("lineno", "end_lineno"):
-        if getattr(error, name, None) is not None:
-            setattr(error, name, getattr(error, name) + lines)
+_REFUSALS = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
+"""What `compile` raises for a text that it does not like."""
 
 
 class Worker:
@@ -113,137 +33,103 @@ class Worker:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        self._pid = getpid()
         self._main = types.ModuleType("__main__")
         self._main.__dict__["__builtins__"] = sys.modules["builtins"]
         sys.modules["__main__"] = self._main
         self._call: Optional[Call] = None
         self._number = 0
         self._streams = (sys.stdout, sys.stderr)
-        self._interrupt: Any = signal.default_int_handler
+        self._settings = Settings()
 
     def serve(self) -> None:
         """Do what the supervisor asks, until it hangs up."""
         decoder = FrameDecoder()
-        signal.signal(signal.SIGINT, _ignore)
         while True:
             data = self._control.recv(65536)
             if not data:
                 return
             for frame in decoder.feed(data):
-                self._control.sendall(encode(self._do(frame)))
+                answer = self._do(frame)
+                self._control.sendall(encode(answer))
 
     def _do(self, frame: Frame) -> Frame:
         if self._call is None or frame["call"] != self._number:
             self._number = frame["call"]
             self._call = Call(self._number)
         done = self._run(self._call, frame) if frame["op"] == "run" else self._end(self._call)
-        for stream in (sys.stdout, sys.stderr, *self._streams):
-            # Anything can stand there: the code may have put it there, or closed it.
-            with contextlib.suppress(BaseException):
-                stream.flush()
+        self._flush()
+        if getpid() != self._pid:
+            _leave_child(done)
         done.update(call=frame["call"], index=frame.get("index"))
         return done
 
+    def _flush(self) -> None:
+        # Anything can stand there: the code may have put it there, closed or deleted it.
+        for stream in (getattr(sys, "stdout", None), getattr(sys, "stderr", None), *self._streams):
+            with suppress(BaseException):
+                stream.flush()  # type: ignore[union-attr]
+
     def _run(self, call: Call, frame: Frame) -> Frame:
-        began = time.monotonic()
-        self._control.sendall(
-            encode({"ev": "started", "call": frame["call"], "index": frame["index"], "t": began})
-        )
+        began = {"ev": "started", "call": frame["call"], "index": frame["index"], "t": monotonic()}
+        self._control.sendall(encode(began))
         call.add(frame["text"])
         call.value = None
         error: Optional[Frame] = None
         exited = False
         try:
+            code, shown = call.compile(frame["text"], frame["line"])
+        except _REFUSALS as problem:
+            error = describe_syntax(problem, frame["text"])
+        else:
             try:
-                code, shown = call.compile(frame["text"], frame["line"])
-            except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as problem:
-                error = describe(problem, "syntax")
-            else:
-                self._execute(call, code, shown)
-        except SystemExit as problem:
-            exited = problem.code in (None, 0)
-            if not exited:
-                error = describe(problem, "exit")
-        except BaseException as problem:  # noqa: BLE001 - whatever the code raises is its outcome
-            error = describe(problem, _kind(problem))
-        signal.signal(signal.SIGINT, _ignore)
-        return {
-            "ev": "finished",
-            "status": "error" if error else "ok",
-            "error": error,
-            "exited": exited,
-            "t0": began,
-            "t1": time.monotonic(),
-        }
+                call.value = self._execute(code, shown)
+            except BaseException as problem:  # noqa: BLE001 - what the code raises is its outcome
+                exited = isinstance(problem, SystemExit) and problem.code in (None, 0)
+                error = None if exited else describe(problem)
+        return {"ev": "finished", "error": error, "exited": exited, "t": monotonic()}
 
-    def _execute(self, call: Call, code: Any, shown: Any) -> None:
-        """Run code as `__main__`, with the handlers for Ctrl-C that a script would have."""
+    def _execute(self, code: Any, shown: Any) -> Any:
+        """Run code as `__main__`; returns the value of the expression."""
+        names = self._main.__dict__
         try:
-            signal.signal(signal.SIGINT, self._interrupt)
-            exec(code, self._main.__dict__)  # noqa: S102 - what a worker is for
-            if shown is not None:
-                call.value = eval(shown, self._main.__dict__)  # noqa: S307
+            self._settings.restore()
+            exec(code, names)  # noqa: S102 - what a worker is for
+            return eval(shown, names) if shown is not None else None  # noqa: S307
         finally:
-            self._interrupt = signal.getsignal(signal.SIGINT)
-            signal.signal(signal.SIGINT, _ignore)
+            self._settings.lay_aside()
 
     def _end(self, call: Call) -> Frame:
         error: Optional[Frame] = None
         result = None
+        self._call = None
         try:
             call.check()
-        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as problem:
-            error = describe(problem, "syntax")
+        except _REFUSALS as problem:
+            error = describe_syntax(problem, "")
         if error is None and call.value is not None:
             try:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-                result = cut(repr(call.value))
+                result = cut(self._represent(call.value))
             except BaseException as problem:  # noqa: BLE001 - a __repr__ is the model's code too
-                error = describe(problem, _kind(problem))
-            signal.signal(signal.SIGINT, _ignore)
-        self._call = None
-        return {
-            "ev": "ended",
-            "status": "error" if error else "ok",
-            "error": error,
-            "result": result,
-            "t": time.monotonic(),
-        }
+                error = describe(problem)
+        return {"ev": "ended", "error": error, "result": result, "t": monotonic()}
+
+    def _represent(self, value: Any) -> str:
+        try:
+            self._settings.restore()
+            return repr(value)
+        finally:
+            self._settings.lay_aside()
 
 
-def _ignore(number: int, frame: Any) -> None:
-    """An interrupt that came between units. Unlike SIG_IGN, children do not inherit it."""
+def _leave_child(done: Frame) -> None:
+    """The code forked, and its child came to the end of its unit: that is the child's end.
 
-
-def _kind(problem: BaseException) -> str:
-    if isinstance(problem, MemoryError):
-        return "memory"
-    if isinstance(problem, EOFError):
-        return "input"
-    if isinstance(problem, KeyboardInterrupt):
-        return "interrupt"
-    return "exception"
-
-
-def describe(problem: BaseException, kind: str) -> Frame:
-    """An exception as plain data, its traceback beginning at the model's code."""
-    trace = problem.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__name__") == __name__:
-        trace = trace.tb_next
-    try:
-        message = str(problem)
-    except BaseException:  # noqa: BLE001 - a __str__ is the model's code too
-        message = "<message not printable>"
-    try:
-        text = "".join(traceback.format_exception(type(problem), problem, trace))
-    except BaseException:  # noqa: BLE001
-        text = type(problem).__name__ + ": " + message + "\n"
-    name = type(problem).__qualname__
-    return {"kind": kind, "type": name, "message": cut(message), "traceback": cut(text)}
-
-
-def cut(text: str) -> str:
-    """At most what is kept of a text, saying how much more there was."""
-    if len(text) <= _SHOWN:
-        return text
-    return "%s… (%d characters more)" % (text[:_SHOWN], len(text) - _SHOWN)
+    It must not answer for its parent. It ends as a script does, which it knows no further text of.
+    """
+    error = done["error"]
+    if error is None:
+        _exit(0)
+    write(2, error["traceback"].encode("utf-8", "replace"))
+    code = error["message"] if error["kind"] == "exit" else "1"
+    _exit(int(code) & 0xFF if code.lstrip("-").isdecimal() else 1)

@@ -1,0 +1,87 @@
+"""Exceptions of the model's code as plain data."""
+
+from __future__ import annotations
+
+import re
+import traceback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .frames import Frame
+
+_SHOWN = 64 * 1024
+"""Characters kept of a shown value, a message or a traceback."""
+_NO_INPUT = "EOF when reading a line"
+"""What `input()` says: standard input is empty in a sandbox."""
+_NOT_PYTHON = re.compile(r"\s*(%%?|!)\s*[A-Za-z.]")
+"""The start of a line that IPython would not have taken for Python."""
+
+
+def describe(problem: BaseException) -> Frame:
+    """An exception that ended a unit, its traceback as Python would have printed it."""
+    if isinstance(problem, SystemExit):
+        return _describe_exit(problem)
+    return _describe(problem, _kind(problem))
+
+
+def describe_syntax(problem: BaseException, text: str) -> Frame:
+    """What `compile` raised for a text."""
+    error = _describe(problem, "syntax")
+    line = (getattr(problem, "text", None) or text).lstrip()
+    if _NOT_PYTHON.match(line):
+        hint = "%r is for IPython; this is plain Python: use subprocess.run for shell commands"
+        error["message"] = cut("%s (%s)" % (error["message"], hint % line.splitlines()[0][:80]))
+        error["traceback"] += hint % line.splitlines()[0][:80] + "\n"
+    return error
+
+
+def _kind(problem: BaseException) -> str:
+    if isinstance(problem, MemoryError):
+        return "memory"
+    if isinstance(problem, KeyboardInterrupt):
+        return "interrupt"
+    if isinstance(problem, EOFError) and problem.args[:1] == (_NO_INPUT,):
+        return "input"
+    return "exception"
+
+
+def _describe_exit(problem: SystemExit) -> Frame:
+    """Python prints no traceback for it, only what is not a number."""
+    code = problem.code
+    message = _text(code)
+    printed = "" if isinstance(code, int) else message + "\n"
+    return {"kind": "exit", "type": _name(problem), "message": message, "traceback": printed}
+
+
+def _describe(problem: BaseException, kind: str) -> Frame:
+    trace = problem.__traceback__
+    while trace is not None and _is_ours(trace.tb_frame.f_globals):
+        trace = trace.tb_next
+    name, message = _name(problem), _text(problem)
+    try:
+        text = "".join(traceback.format_exception(type(problem), problem, trace))
+    except BaseException:  # noqa: BLE001 - it may be the model's code that is asked for its text
+        text = "%s: %s\n" % (name, message)
+    return {"kind": kind, "type": name, "message": message, "traceback": cut(text)}
+
+
+def _is_ours(names: dict) -> bool:  # type: ignore[type-arg] # not a type to subscript in 3.8
+    return str(names.get("__name__")).startswith("conveyor_guest.")
+
+
+def _name(problem: BaseException) -> str:
+    return cut(str(type(problem).__qualname__))
+
+
+def _text(value: object) -> str:
+    try:
+        return cut(str(value))
+    except BaseException:  # noqa: BLE001 - a __str__ is the model's code too
+        return "<not printable>"
+
+
+def cut(text: str) -> str:
+    """At most what is kept of a text, saying how much more there was."""
+    if len(text) <= _SHOWN:
+        return text
+    return "%s… (%d characters more)" % (text[:_SHOWN], len(text) - _SHOWN)

@@ -1,0 +1,161 @@
+"""The worker's process, as the supervisor starts, feeds and ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import sys
+import traceback
+
+from .answers import failed
+from .frames import LONGEST, FrameDecoder, encode
+from .worker import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, NoReturn, Optional
+
+    from .capture import Capture
+    from .frames import Frame
+
+_CONTROL = 500
+"""The worker's control descriptor: out of the way of code that counts on low numbers."""
+_BROKEN = 121
+"""The worker's exit code when the code has broken what the worker itself needs."""
+_OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+
+
+class Process:
+    """A worker: its pid, its control socket, the other ends of its output."""
+
+    def __init__(self, captures: List[Capture]) -> None:
+        """Start it. Raises OSError where no further process can be had."""
+        ours, theirs = socket.socketpair()
+        pipes = [os.pipe() for _ in captures]
+        self._oom_kills = _count_oom_kills()
+        self.pid = os.fork()
+        if not self.pid:
+            _become_worker(theirs, *(write for _, write in pipes))
+        theirs.close()
+        for capture, (read, write) in zip(captures, pipes):
+            os.close(write)
+            capture.attach(read)
+        ours.setblocking(False)  # noqa: FBT003 - its only signature
+        self.control = ours
+        self._frames = FrameDecoder(LONGEST)
+        self._unsent = b""
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the socket was full: call `flush` when there is room."""
+        return bool(self._unsent)
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame, without waiting: a worker that does not read must not hold us."""
+        self._unsent += encode(frame)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what there is room for."""
+        try:
+            self._unsent = self._unsent[self.control.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._unsent = b""  # its death is on its way to us
+
+    def receive(self) -> Optional[List[Frame]]:
+        """What it said since; None when it said its last word.
+
+        Raises:
+            ValueError: it does not speak in frames.
+        """
+        try:
+            data = self.control.recv(65536)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        return self._frames.feed(data) if data else None
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does: SIGINT to it and the children that it has not set apart."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill it and all that it started: everything else in this pid namespace."""
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpid() == 1:
+                os.kill(-1, signal.SIGKILL)
+            else:
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def collect(self) -> None:
+        """Kill, and wait until all are gone: they count against the limit on processes."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                self.kill()
+                os.waitpid(-1, 0)
+
+    def cause_of_death(self, status: int) -> Frame:
+        """The outcome of the unit that ended it with this wait status."""
+        if os.WIFEXITED(status):
+            code = os.WEXITSTATUS(status)
+            if code == _BROKEN:
+                return failed("error", "crash", "RuntimeError", "the code broke the interpreter")
+            return failed("error", "exit", "SystemExit", "the interpreter ended, code %d" % code)
+        number = os.WTERMSIG(status)
+        if number == signal.SIGKILL and _count_oom_kills() != self._oom_kills:
+            return failed("error", "memory", "MemoryError", "killed: out of memory")
+        try:
+            name = signal.Signals(number).name
+        except ValueError:  # a real-time signal
+            name = "signal %d" % number
+        return failed("error", "crash", name, "the interpreter was killed by %s" % name)
+
+
+def _become_worker(control: socket.socket, out: int, err: int) -> NoReturn:
+    """The child's side of the fork."""
+    code = _BROKEN
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((null, 0), (out, 1), (err, 2), (control.fileno(), _CONTROL)):
+            os.dup2(source, target, inheritable=target != _CONTROL)
+        os.closerange(3, _CONTROL)
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+            score.write("1000")  # out of memory, the worker goes first
+        _prepare_interpreter()
+        Worker(socket.socket(fileno=_CONTROL)).serve()
+        code = 0
+    except BaseException:  # noqa: BLE001 - the code can reach all that the worker is made of
+        with contextlib.suppress(BaseException):
+            os.write(2, traceback.format_exc().encode("utf-8", "replace"))
+    finally:
+        os._exit(code)
+
+
+def _prepare_interpreter() -> None:
+    """Make this look like a fresh interpreter that runs a script in the workspace."""
+    sys.argv[:] = [""]
+    sys.path.insert(0, os.getcwd())
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "Sent"]
+    options: Dict[str, Any] = {"encoding": "utf-8", "line_buffering": True}
+    sys.stdout.reconfigure(errors="strict", **options)  # type: ignore[union-attr]
+    sys.stderr.reconfigure(errors="backslashreplace", **options)  # type: ignore[union-attr]
+
+
+def _count_oom_kills() -> Optional[int]:
+    """Processes of this sandbox that the kernel killed to free memory; None if it does not tell."""
+    for path in _OOM_COUNTERS:
+        with contextlib.suppress(OSError), open(path) as file:
+            found = re.search(r"^oom_kill (\d+)$", file.read(), re.MULTILINE)
+            if found:
+                return int(found.group(1))
+    return None

@@ -1,0 +1,96 @@
+"""Frames of a guest as reports. A guest is not believed to send what it should."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from conveyor_sandbox.reports import (
+    Ended,
+    Failure,
+    Finished,
+    Outcome,
+    Output,
+    Report,
+    Restarted,
+    Skipped,
+    Started,
+    Status,
+    Stream,
+    UnitKey,
+)
+
+Frame = dict[str, Any]
+
+
+class Reader:
+    """Turns frames into reports; `offset` is added to the guest's times (seconds)."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+        self._started: dict[UnitKey, float] = {}
+
+    def read(self, frame: Frame) -> Report:
+        """The report in a frame.
+
+        Raises:
+            ValueError: no guest of ours says that.
+        """
+        at = self.time(frame)
+        match frame.get("ev"):
+            case "ended":
+                return Ended(_number(frame, "call"), _outcome(frame), at)
+            case "restarted":
+                return Restarted(_text(frame, "reason"), at)
+        unit = UnitKey(_number(frame, "call"), _number(frame, "index"))
+        match frame.get("ev"):
+            case "started":
+                self._started[unit] = at
+                return Started(unit, at)
+            case "output":
+                return Output(unit, Stream(_text(frame, "stream")), _text(frame, "text"), at)
+            case "skipped":
+                return Skipped(unit, at)
+            case "finished":
+                return Finished(unit, _outcome(frame), self._started.pop(unit, at), at)
+        raise ValueError(f"no such event: {frame.get('ev')!r:.80}")
+
+    def time(self, frame: Frame) -> float:
+        """When it happened, by the host's clock. Raises ValueError."""
+        at = frame.get("t")
+        if not isinstance(at, float) or not math.isfinite(at):
+            raise ValueError(f"no time: {at!r:.80}")
+        return at + self.offset
+
+
+def _outcome(frame: Frame) -> Outcome:
+    error = frame.get("error")
+    result = frame.get("result")
+    return Outcome(
+        status=Status(_text(frame, "status")),
+        failure=None if error is None else _failure(error),
+        result=None if result is None else _text(frame, "result"),
+        exited=frame.get("exited") is True,
+    )
+
+
+def _failure(error: object) -> Failure:
+    if not isinstance(error, dict):
+        raise ValueError(f"no error: {error!r:.80}")  # noqa: TRY004 - as promised
+    names = ("kind", "type", "message", "traceback")
+    return Failure(*(_text(error, name) for name in names))
+
+
+def _number(frame: Frame, name: str) -> int:
+    value = frame.get(name)
+    if type(value) is not int:
+        raise ValueError(f"{name} is no number: {value!r:.80}")
+    return value
+
+
+def _text(frame: Frame, name: str) -> str:
+    """A text that can be encoded: half a surrogate pair in it becomes its escape."""
+    value = frame.get(name)
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is no text: {value!r:.80}")  # noqa: TRY004 - as promised
+    return value.encode("utf-8", "backslashreplace").decode()
