@@ -11,7 +11,7 @@ import sys
 import traceback
 
 from .answers import failed
-from .frames import LONGEST, FrameDecoder, encode
+from .frames import LONGEST, FrameDecoder
 from .worker import Worker
 
 TYPE_CHECKING = False
@@ -53,9 +53,9 @@ class Process:
         """Whether the socket was full: call `flush` when there is room."""
         return bool(self._unsent)
 
-    def send(self, frame: Frame) -> None:
-        """Send a frame, without waiting: a worker that does not read must not hold us."""
-        self._unsent += encode(frame)
+    def send(self, line: bytes) -> None:
+        """Send a frame as it came, without waiting: the worker may not be reading."""
+        self._unsent += line + b"\n"
         self.flush()
 
     def flush(self) -> None:

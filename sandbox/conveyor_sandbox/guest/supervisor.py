@@ -20,7 +20,7 @@ from functools import partial
 
 from .answers import check, failed, interrupted
 from .capture import Capture
-from .frames import FrameDecoder
+from .frames import LineDecoder, decode
 from .host import Host, receive
 from .process import Process
 
@@ -40,7 +40,7 @@ class Supervisor:
     def __init__(self, host: Host, limits: Dict[str, Any]) -> None:
         self._host = host
         self._timeout = limits["unit_timeout"]
-        self._from_host = FrameDecoder()
+        self._from_host = LineDecoder()
         self._queue: Deque[Frame] = deque()
         self._current: Optional[Frame] = None
         """What the worker does now: a unit, or the end of a call."""
@@ -96,9 +96,11 @@ class Supervisor:
         receive(0)  # beside a socket, nothing but its end comes there
 
     def _hear_host(self) -> None:
-        for frame in self._from_host.feed(self._host.receive()):
+        for line in self._from_host.feed(self._host.receive()):
+            frame = decode(line)
             op = frame["op"]
             if op in ("run", "end"):
+                frame["sent"] = line
                 self._queue.append(frame)
             elif op == "cancel":
                 self._cancel(frame["call"])
@@ -144,7 +146,6 @@ class Supervisor:
             call = self._call = frame["call"]
             over = self._over.get(call)
             if over is None:
-                self._say_output()  # what was written until now is not this unit's
                 self._give(frame)
             elif frame["op"] == "run":
                 skipped = {"ev": "skipped", "call": call, "index": frame["index"]}
@@ -159,8 +160,9 @@ class Supervisor:
             self._last_unit = (frame["call"], frame["index"])
         self._sent_at = time.monotonic()
         self._deadline = self._sent_at + self._timeout
-        self._process.send(frame)
-        self._await_room()
+        self._process.send(frame["sent"])
+        if self._process.unsent:
+            self._await_room()
 
     def _await_room(self) -> None:
         """Where the worker's socket is full, be told of room in it."""
