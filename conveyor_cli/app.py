@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -67,7 +68,7 @@ def main() -> None:
         code = Exit.FAILED
         _discard_output()
         complain(f"the output cannot be written: {error.strerror}")
-    sys.exit(code)
+    _leave(code)
 
 
 def _run() -> int:
@@ -101,6 +102,19 @@ def complain(message: str) -> None:
     from conveyor_cli.views.text import one_line  # noqa: PLC0415 - only when something is wrong
 
     typer.echo(f"conveyor: {one_line(message)}", err=True)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process: at once if torch is loaded, which takes a second or two to take down.
+
+    All that was started is given back by now, so there is nothing that an orderly end would do.
+    """
+    if "torch" in sys.modules:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _discard_output() -> None:

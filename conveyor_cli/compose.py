@@ -11,7 +11,10 @@ from pathlib import Path
 import platformdirs
 
 from conveyor_cli.backends.base import Backend, Progress
+from conveyor_cli.backends.models import ModelStore
+from conveyor_cli.backends.precision import Device, Dtype, Quantization
 from conveyor_cli.backends.scripted import ScriptedBackend, split_script
+from conveyor_cli.backends.transformers import TransformersBackend
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
 from conveyor_cli.engine.agent import Agent, Settings
@@ -66,9 +69,6 @@ def make_backend(model: ModelOptions) -> Backend:
     if model.backend == "scripted":
         assert model.script is not None
         return ScriptedBackend(read_script(model.script), rate=model.rate, chunk=model.chunk)
-    from conveyor_cli.backends.loading import Device, Dtype, Quantization  # noqa: PLC0415 - slow
-    from conveyor_cli.backends.models import ModelStore  # noqa: PLC0415
-    from conveyor_cli.backends.transformers import TransformersBackend  # noqa: PLC0415
 
     return TransformersBackend(
         model.id,

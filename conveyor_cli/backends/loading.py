@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +14,8 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 
 from conveyor_cli.backends.base import Progress
 from conveyor_cli.backends.chat import ChatTokenizer, load_chat
+from conveyor_cli.backends.precision import Device, Dtype, Quantization
 from conveyor_cli.errors import ModelError
-
-
-class Quantization(StrEnum):
-    """In what form the linear layers' weights are kept (by bitsandbytes)."""
-
-    NONE = "none"
-    INT8 = "int8"
-    NF4 = "nf4"
-    FP4 = "fp4"
-
-
-class Dtype(StrEnum):
-    """What the model computes in. `auto`: bf16, or fp16 on a device that lacks it."""
-
-    AUTO = "auto"
-    BF16 = "bf16"
-    FP16 = "fp16"
-    FP32 = "fp32"
-
-
-class Device(StrEnum):
-    """Where the model runs. `auto`: the first of cuda, mps, cpu that is there."""
-
-    AUTO = "auto"
-    CUDA = "cuda"
-    MPS = "mps"
-    CPU = "cpu"
-
 
 _TORCH_DTYPES = {
     Dtype.BF16: torch.bfloat16,

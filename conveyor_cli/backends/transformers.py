@@ -1,4 +1,8 @@
-"""The backend that runs a model in this program, with transformers."""
+"""The backend that runs a model in this program, with transformers.
+
+torch and transformers take seconds to import. They are imported in the decode thread, when the
+model is loaded, so that the sandbox starts meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,16 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
-
-import torch
+from typing import TYPE_CHECKING, TypeVar
 
 from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling
-from conveyor_cli.backends.decode import Decoder, decode
-from conveyor_cli.backends.loading import (
-    Device,
-    Dtype,
-    LoadedModel,
-    Quantization,
-    load_model,
-    out_of_memory,
-)
 from conveyor_cli.backends.models import ModelStore
+from conveyor_cli.backends.precision import Device, Dtype, Quantization
 from conveyor_cli.errors import ModelError
+
+if TYPE_CHECKING:
+    from conveyor_cli.backends.decode import Decoder
+    from conveyor_cli.backends.loading import LoadedModel
 
 _T = TypeVar("_T")
 
@@ -81,8 +79,16 @@ class TransformersBackend:
             loop.call_soon_threadsafe(progress, stage, fraction)
 
         def load() -> Decoder:
-            _leave_a_core()
             folder = self._store.locate(self._name, report)
+            report("importing torch and transformers", None)
+            # Else it makes a folder in the temporary directory that nobody ever removes.
+            os.environ.setdefault(
+                "TORCHINDUCTOR_CACHE_DIR", str(self._store.root / "torchinductor")
+            )
+            from conveyor_cli.backends.decode import Decoder  # noqa: PLC0415 - slow
+            from conveyor_cli.backends.loading import load_model  # noqa: PLC0415
+
+            _leave_a_core()
             return Decoder(
                 load_model(folder, self._quantization, self._dtype, self._device, report)
             )
@@ -110,8 +116,11 @@ class TransformersBackend:
         if self._response is not None:
             self._response.stop()
         await asyncio.to_thread(self._executor.shutdown)
-        self._decoder = self._response = None
-        if torch.cuda.is_available():
+        decoder, self._decoder, self._response = self._decoder, None, None
+        if decoder is not None and decoder.loaded.device == Device.CUDA:
+            import torch  # noqa: PLC0415
+
+            del decoder
             torch.cuda.empty_cache()
 
     def _ready(self) -> Decoder:
@@ -163,6 +172,11 @@ class TransformersResponse:
 
     def run(self, decoder: Decoder, messages: tuple[Message, ...], sampling: Sampling) -> None:
         """Decode it, in the decode thread."""
+        import torch  # noqa: PLC0415
+
+        from conveyor_cli.backends.decode import decode  # noqa: PLC0415
+        from conveyor_cli.backends.loading import out_of_memory  # noqa: PLC0415
+
         try:
             prompt = decoder.loaded.chat.encode(messages)
             self._send(decode(decoder, prompt, sampling, self._send, self._stopped.is_set))
@@ -187,6 +201,8 @@ def _leave_a_core() -> None:
     """
     if "OMP_NUM_THREADS" in os.environ:
         return
+    import torch  # noqa: PLC0415
+
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     # torch itself starts from the physical cores, which may be fewer.

@@ -43,7 +43,7 @@ def pipeline(
     from conveyor_cli.views.progress import shown_progress
 
     task = _task(sandbox)
-    rows = []
+    rows: list[dict[str, object]] = []
     with shown_progress(Console(stderr=True)) as progress:
         for case in CASES:
             results = [asyncio.run(measure_case(case, task, progress)) for _ in range(repeat)]
@@ -55,7 +55,7 @@ def pipeline(
                 "own_efficiency": median(result.metrics.efficiency or 0.0 for result in results),
                 "own_overhead_s": median(result.metrics.overhead_s for result in results),
             }
-            rows.append({"case": case.name} | {name: round(row[name], 6) for name in row})
+            rows.append({"case": case.name, **{name: round(row[name], 6) for name in row}})
     if json:
         typer.echo(dumps(rows))
     else:
@@ -181,8 +181,8 @@ def split(
 
 def _transformers(task: Task) -> TransformersBackend:
     """The task's model; the benchmarks of decoding need a real one."""
-    from conveyor_cli.backends.loading import Device, Dtype, Quantization
     from conveyor_cli.backends.models import ModelStore
+    from conveyor_cli.backends.precision import Device, Dtype, Quantization
     from conveyor_cli.backends.transformers import TransformersBackend
 
     return TransformersBackend(

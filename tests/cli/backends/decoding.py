@@ -11,8 +11,8 @@ from typing import TypeVar
 from tiny_models import silent
 
 from conveyor_cli.backends.base import Delta, Finish, Message, Role, Sampling
-from conveyor_cli.backends.loading import Dtype, Quantization
 from conveyor_cli.backends.models import ModelStore
+from conveyor_cli.backends.precision import Dtype, Quantization
 from conveyor_cli.backends.transformers import TransformersBackend
 
 T = TypeVar("T")

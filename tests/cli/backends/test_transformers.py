@@ -14,8 +14,8 @@ from tiny_models import TinyIndex
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from conveyor_cli.backends.base import Finish, Message, Role, Sampling
-from conveyor_cli.backends.loading import Dtype, Quantization
 from conveyor_cli.backends.models import ModelStore
+from conveyor_cli.backends.precision import Dtype, Quantization
 from conveyor_cli.backends.transformers import TransformersBackend
 from conveyor_cli.errors import ModelError
 
