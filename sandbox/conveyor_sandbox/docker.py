@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -54,10 +55,19 @@ def connect() -> docker.DockerClient:
     try:
         return docker.from_env(timeout=30)  # asks the engine for its version
     except DockerException as error:
-        reason = str(error).rsplit(": ", 1)[-1].strip("')\"")
         raise SandboxUnavailable(
-            f"no Docker engine answers ({reason}): start one, or use --sandbox local"
+            f"no Docker engine answers ({_root_of(error)}): start one, or use --sandbox local"
         ) from error
+
+
+def _root_of(error: BaseException) -> str:
+    """What the system said, below the layers of libraries that repeat it."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.strerror:
+            return below.strerror
+        below = below.__cause__ or below.__context__
+    return str(error)
 
 
 class DockerSandbox:
@@ -105,7 +115,8 @@ class DockerSandbox:
         image = await self._step(self._find_image, tell)
         tell("starting the sandbox", None)
         if self._offer_socket:
-            self._meeting = Meeting(_MEETING)
+            with contextlib.suppress(OSError):  # e.g. too long a path: the streams will do
+                self._meeting = Meeting(_MEETING)
         try:
             await self._step(self._run_container, image)
             assert self._stream is not None
@@ -206,7 +217,7 @@ class DockerSandbox:
             security_opt=["no-new-privileges"],
             mem_limit=limits.memory,
             memswap_limit=limits.memory,
-            nano_cpus=int(limits.cpus * 1e9),
+            nano_cpus=int(min(limits.cpus, os.cpu_count() or limits.cpus) * 1e9),
             pids_limit=limits.pids,
             log_config=LogConfig(type="none"),
             ipc_mode="private",

@@ -24,6 +24,7 @@ class Limits:
 
     memory: int = 1024 * MIB
     cpus: float = 2.0
+    """At most; of a machine with fewer, all of them."""
     pids: int = 128
     unit_timeout: float = 30.0
     workspace_size: int = 256 * MIB

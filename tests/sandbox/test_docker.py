@@ -510,3 +510,31 @@ def test_cancelled_stop_still_removes() -> None:
             await stopping
 
     asyncio.run(scenario())
+
+
+def test_a_path_too_long_for_a_socket_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a temporary directory with a long name, frames go over the standard streams."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    async def start() -> tuple[int, int, int]:
+        sandbox = DockerSandbox(SandboxSpec())
+        try:
+            return (await sandbox.start(lambda _what, _fraction: None)).python
+        finally:
+            await sandbox.stop()
+
+    assert asyncio.run(start()) >= (3, 8)
+    assert not list(folder.iterdir())
+
+
+def test_what_the_system_said_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an engine, the line gives the system's reason, not a library's nested tuples."""
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with warnings.catch_warnings(), pytest.raises(SandboxUnavailable) as error:
+        warnings.simplefilter("ignore", ResourceWarning)  # the SDK leaves its socket open
+        connect()
+    assert "(No such file or directory)" in str(error.value)
