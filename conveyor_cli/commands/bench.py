@@ -214,4 +214,6 @@ def _print_table(rows: list[dict[str, object]]) -> None:
         table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
         table.add_row(*(f"{it:.4f}" if isinstance(it, float) else str(it) for it in row.values()))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.width = max(console.width, 120)  # a cut heading would say nothing
+    console.print(table)
