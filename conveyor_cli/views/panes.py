@@ -158,7 +158,7 @@ class OutputPane:
             rows += _prefixed(f"{mark} ", what, MARKS[Phase.FAILED].style, width)
         if call.rolled_back_at is not None:
             mark = glyph(Phase.ROLLED_BACK, ascii_only=self._ascii)
-            what = "rolled back" + (f", but for {call.lost}" if call.lost else "")
+            what = "rolled back" + (f" ({call.lost})" if call.lost else "")
             rows += _prefixed(f"{mark} ", what, MARKS[Phase.ROLLED_BACK].style, width)
         return _written(call, width, limit - len(rows)) + rows
 

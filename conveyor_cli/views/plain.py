@@ -120,7 +120,7 @@ class PlainView:
                 cut = "" if event.complete else ", cut off"
                 self._fact(event.at, "call", f"{event.call} closed{cut}")
             case RolledBack():
-                lost = f", but for {event.lost}" if event.lost else ""
+                lost = f" ({event.lost})" if event.lost else ""
                 self._fact(event.at, "call", f"{event.call} rolled back{lost}", Phase.ROLLED_BACK)
             case CallEnded(outcome=outcome):
                 for stream in Stream:

@@ -70,7 +70,7 @@ def test_narrow_and_low_terminals_drop_the_panes() -> None:
     ("scene", "marked"),
     [
         (scenes.failing(), ["✘ print(total / 0)", "⊘ print('never')", "✘ ZeroDivisionError: div"]),
-        (scenes.rolled_back(), ["↶ rows = []", "↶ rolled back, but for one live thread"]),
+        (scenes.rolled_back(), ["↶ rows = []", "↶ rolled back (one live thread)"]),
         (scenes.analysis("sequential"), ["✔ rows = []", "sequential"]),
     ],
 )

@@ -62,7 +62,7 @@ def test_streams_are_told_apart() -> None:
             scenes.failing(),
             ["✘ 1.2 error after 0.50 s", "│ ZeroDivisionError: d", "⊘ 1.3 skipped", "✘ 1 error"],
         ),
-        (scenes.rolled_back(), ["↶ 1 rolled back, but for one live thread"]),
+        (scenes.rolled_back(), ["↶ 1 rolled back (one live thread)"]),
     ],
 )
 def test_bad_ends_are_said_in_words(scene: scenes.Scene, said: list[str]) -> None:
