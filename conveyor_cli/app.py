@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -59,6 +60,8 @@ def main() -> None:
         code = _run()
         if sys.stdout is not None:  # the caller may have closed it
             sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
     except BrokenPipeError:
         code = Exit.PIPE_CLOSED
         _discard_output()
@@ -107,8 +110,10 @@ def complain(message: str) -> None:
 def _leave(code: int) -> NoReturn:
     """End the process: at once if torch is loaded, which takes a second or two to take down.
 
-    All that was started is given back by now, so there is nothing that an orderly end would do.
+    All that was started is given back by now, so there is nothing that an orderly end would do, and
+    nothing that a last Ctrl-C could end sooner.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "torch" in sys.modules:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):

@@ -24,6 +24,7 @@ from conveyor_cli.engine.run import Run
 from conveyor_cli.engine.timeline import Timeline
 from conveyor_cli.errors import ConveyorError, Interrupted, Terminated, UsageError
 from conveyor_cli.report import run_report
+from conveyor_cli.signals import handling
 from conveyor_cli.task import Task
 from conveyor_cli.views.live import LiveView
 from conveyor_cli.views.plain import PlainView
@@ -194,7 +195,6 @@ class Stage:
     @contextlib.contextmanager
     def _signals(self, run: Run) -> Iterator[None]:
         """Ctrl-C: first stop decoding, then end. SIGTERM and SIGHUP: end."""
-        loop = asyncio.get_running_loop()
         agent = self._parts.agent
 
         def interrupt() -> None:
@@ -207,14 +207,9 @@ class Stage:
             run.terminated = True
             self._end()
 
-        handlers = {signal.SIGINT: interrupt, signal.SIGTERM: terminate, signal.SIGHUP: terminate}
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
-        try:
+        ends = (signal.SIGTERM, signal.SIGHUP)
+        with handling({signal.SIGINT: interrupt, **dict.fromkeys(ends, terminate)}):
             yield
-        finally:
-            for number in handlers:
-                loop.remove_signal_handler(number)
 
     def _end(self) -> None:
         self._progress.stopping = True
@@ -228,31 +223,27 @@ class Stage:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Between runs, SIGTERM and SIGHUP cancel what the current task waits for.
+    """Around and between runs, SIGTERM and SIGHUP cancel what the current task waits for.
 
     Raises:
         Terminated: one of them came.
     """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    task = asyncio.current_task()
     assert task is not None
-    came: list[int] = []
+    came = False
 
-    def end(number: int) -> None:
-        came.append(number)
+    def end() -> None:
+        nonlocal came
+        came = True
         task.cancel()
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, end, number)
     try:
-        yield
+        with handling({signal.SIGTERM: end, signal.SIGHUP: end}):
+            yield
     except asyncio.CancelledError:
         if came:
             raise Terminated("terminated") from None
         raise
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 async def end_parts(parts: Parts) -> None:

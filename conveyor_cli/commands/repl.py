@@ -66,16 +66,15 @@ async def _talk(task: Task, *, plain: bool) -> None:
     ):
         with ended_by_signals():
             await dialogue.get_ready()
-        if typed:
-            typer.echo(f"{one_line(dialogue.label)} — /help for help", err=True)
-        while True:
-            with ended_by_signals():
+            if typed:
+                typer.echo(f"{one_line(dialogue.label)} — /help for help", err=True)
+            while True:
                 line = await anext(lines, "/quit")
-            if line.startswith("/"):
-                if not _command(dialogue, line):
-                    return
-            elif line:
-                await _ask(dialogue, line, stay=typed)
+                if line.startswith("/"):
+                    if not _command(dialogue, line):
+                        return
+                elif line:
+                    await _ask(dialogue, line, stay=typed)
 
 
 async def _ask(dialogue: Dialogue, line: str, *, stay: bool) -> None:
