@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,18 +140,27 @@ class LocalSandbox:
             return
         assert process.stdin is not None
         process.stdin.close()
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        _signal(process, signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), _STOP)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()  # the kernel kills what is inside along with it
+            _signal(process, signal.SIGKILL)  # the kernel kills what is inside along with it
             await process.wait()
         if self._complaint is not None:
             await self._complaint
         with contextlib.suppress(ConnectionError):
             await process.stdin.wait_closed()
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    """Signal a process that may have ended.
+
+    Not by its own methods: they look whether it has ended and, if so, take its exit status away
+    from the event loop, which then complains of an unknown child.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 async def _last_words(stream: asyncio.StreamReader) -> str:
