@@ -97,10 +97,11 @@ def sandbox_maker(options: SandboxOptions) -> Callable[[], Sandbox]:
         UsageError: a file to be copied in cannot be read.
     """
     files = read_files(options.files, int(options.workspace_size * _FILES_SHARE))
-    spec = SandboxSpec(options.image, options.limits(), files)
+    spec = SandboxSpec(options.image, options.limits(), files, options.runtime)
+    docker_only = options.kind == "docker" or options.runtime is not None
 
     def make() -> Sandbox:
-        if options.kind == "docker" or (options.kind == "auto" and _engine_answers()):
+        if docker_only or (options.kind == "auto" and _engine_answers()):
             from conveyor_sandbox.docker import DockerSandbox  # noqa: PLC0415 - slow
 
             return DockerSandbox(spec)

@@ -117,6 +117,7 @@ class SandboxOptions(_Section):
 
     kind: Literal["auto", "docker", "local"] = "auto"
     image: str = Field("conveyor-sandbox", min_length=1)
+    runtime: str | None = Field(None, min_length=1)
     network: Literal["none"] = "none"
     memory: Size = 1024 * MIB
     cpus: float = Field(2.0, gt=0, le=4096)
@@ -137,6 +138,12 @@ class SandboxOptions(_Section):
                 if str(above) in files:
                     raise ValueError(f"{above} cannot be both a file and a folder ({name})")
         return files
+
+    @model_validator(mode="after")
+    def _runtime_of_an_engine(self) -> SandboxOptions:
+        if self.runtime is not None and self.kind == "local":
+            raise ValueError("runtime is Docker's: the local sandbox cannot keep what it promises")
+        return self
 
     @model_validator(mode="after")
     def _room_beside_the_workspace(self) -> SandboxOptions:

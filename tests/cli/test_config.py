@@ -116,3 +116,15 @@ def test_the_table(conveyor: Command) -> None:
     done = conveyor("config", "show", "-c", "prompt=" + "long " * 40)
     assert done.code == 0
     assert "limits.turns" in done.out
+
+
+def test_a_runtime_is_never_dropped_in_silence(conveyor: Command) -> None:
+    """The local sandbox has none, so asking for both is refused; without an engine, 3."""
+    arguments = ("run", "-p", "hi", "--script", conveyor.script("done"))
+    refused = conveyor(*arguments, "--sandbox", "local", "-c", "sandbox.runtime=runsc")
+    assert refused.code == 2
+    assert "runtime is Docker's" in refused.complaint
+    without = conveyor(
+        *arguments, "-c", "sandbox.runtime=runsc", DOCKER_HOST="unix:///nowhere.sock"
+    )
+    assert without.code == 3
