@@ -10,13 +10,19 @@ _MODULES = (
     "answers",
     "call",
     "capture",
+    "checkpoint",
     "failures",
     "frames",
     "host",
+    "outputs",
+    "polling",
     "process",
+    "processes",
     "settings",
     "supervisor",
+    "undo",
     "worker",
+    "workspace",
 )
 
 

@@ -14,11 +14,13 @@ from conveyor_sandbox.errors import SandboxDied, SandboxUnavailable
 from conveyor_sandbox.guest.frames import LONGEST, FrameDecoder, encode
 from conveyor_sandbox.reading import Reader
 from conveyor_sandbox.reports import (
+    Checkpoint,
     Died,
     Ended,
     Finished,
     Report,
     Restarted,
+    RolledBack,
     Skipped,
     UnitKey,
 )
@@ -26,6 +28,8 @@ from conveyor_sandbox.reports import (
 Clock = Callable[[], float]
 Listener = Callable[[Report], None]
 
+_ANSWERS = Finished | Skipped | Ended | Checkpoint | RolledBack
+"""What the guest owes for what it was asked."""
 _PINGS = 5
 _FILE_CHUNK = 512 * 1024
 """Bytes of a file in one frame."""
@@ -38,7 +42,7 @@ _TICK = 1.0
 class GuestClient:
     """One guest, from its hello to its end.
 
-    `run`, `end`, `cancel` and `restart` send and return at once; what comes of them is told to
+    `run`, `end`, `cancel`, `checkpoint`, `roll_back` and `restart` send and return at once; what comes of them is told to
     the listener, in the order in which it happened in the guest.
 
     The guest itself ends a unit that runs longer than `unit_timeout` (seconds). One that does not
@@ -107,6 +111,16 @@ class GuestClient:
     def cancel(self, call: int) -> None:
         """Interrupt what runs of the call, and skip the rest of it."""
         self._send({"op": "cancel", "call": call})
+
+    def checkpoint(self) -> None:
+        """What the calls so far did stays: from here on, `roll_back` goes back to this."""
+        self._owed += 1
+        self._send({"op": "checkpoint"})
+
+    def roll_back(self, call: int) -> None:
+        """Take the call back, which has ended: all is as it was at the checkpoint."""
+        self._owed += 1
+        self._send({"op": "roll_back", "call": call})
 
     def restart(self) -> None:
         """Start again with an empty interpreter; what was sent and did not end is cancelled."""
@@ -188,7 +202,7 @@ class GuestClient:
                 self._reason = f"the sandbox broke the protocol: {error}"
                 return
             for report in reports:
-                if isinstance(report, Finished | Skipped | Ended | Restarted):
+                if isinstance(report, _ANSWERS | Restarted):
                     self._silent = 0.0
                     self._owed -= not isinstance(report, Restarted)
                 listener(report)

@@ -206,6 +206,7 @@ class DockerSandbox:
         owned = f"rw,nosuid,nodev,exec,uid={_USER},gid={_USER}"
         return self._client.api.create_host_config(
             auto_remove=True,
+            init=False,  # whatever the engine's default is: the guest is the first process
             network_mode="none",
             read_only=True,
             tmpfs={

@@ -31,7 +31,12 @@ class Hello:
 async def greet(channel: Channel, limits: Limits, offer: SocketOffer | None = None) -> Hello:
     """Send the guest to the program that `boot` runs. Raises SandboxDied if none answers."""
     opening = {
-        "limits": {"unit_timeout": limits.unit_timeout, "output": limits.output},
+        "limits": {
+            "unit_timeout": limits.unit_timeout,
+            "output": limits.output,
+            "memory": limits.memory,
+            "undo": limits.undo,
+        },
         "socket": offer.path if offer else None,
         "token": offer.token if offer else None,
     }

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from conveyor_sandbox.reports import (
+    Checkpoint,
     Ended,
     Failure,
     Finished,
@@ -13,6 +14,7 @@ from conveyor_sandbox.reports import (
     Output,
     Report,
     Restarted,
+    RolledBack,
     Skipped,
     Started,
     Status,
@@ -40,8 +42,13 @@ class Reader:
         match frame.get("ev"):
             case "ended":
                 return Ended(_number(frame, "call"), _outcome(frame), at)
+            case "checkpoint":
+                why_not = _text(frame, "why_not")
+                return Checkpoint(_float(frame, "seconds"), _number(frame, "resident"), why_not, at)
+            case "rolled_back":
+                return RolledBack(_number(frame, "call"), _texts(frame, "lost"), at)
             case "restarted":
-                return Restarted(_text(frame, "reason"), at)
+                return Restarted(_text(frame, "reason"), _texts(frame, "lost"), at)
         unit = UnitKey(_number(frame, "call"), _number(frame, "index"))
         match frame.get("ev"):
             case "started":
@@ -57,10 +64,7 @@ class Reader:
 
     def time(self, frame: Frame) -> float:
         """When it happened, by the host's clock. Raises ValueError."""
-        at = frame.get("t")
-        if not isinstance(at, float) or not math.isfinite(at):
-            raise ValueError(f"no time: {at!r:.80}")
-        return at + self.offset
+        return _float(frame, "t") + self.offset
 
 
 def _outcome(frame: Frame) -> Outcome:
@@ -86,6 +90,20 @@ def _number(frame: Frame, name: str) -> int:
     if type(value) is not int:
         raise ValueError(f"{name} is no number: {value!r:.80}")
     return value
+
+
+def _float(frame: Frame, name: str) -> float:
+    value = frame.get(name)
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(f"{name} is no number: {value!r:.80}")
+    return value
+
+
+def _texts(frame: Frame, name: str) -> tuple[str, ...]:
+    values = frame.get(name)
+    if not isinstance(values, list):
+        raise ValueError(f"{name} is no list: {values!r:.80}")  # noqa: TRY004 - as promised
+    return tuple(_text({name: value}, name) for value in values)
 
 
 def _text(frame: Frame, name: str) -> str:

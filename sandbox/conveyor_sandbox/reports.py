@@ -115,10 +115,36 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint was taken, in so many seconds, of an interpreter that holds `resident` bytes.
+
+    `why_not`: why the interpreter has none; empty if it has.
+    """
+
+    seconds: float
+    resident: int
+    why_not: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A call was taken back: all is as it was at the checkpoint, but for what `lost` names."""
+
+    call: int
+    lost: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
-    """The interpreter was lost, or given up, and is empty again. Files stay."""
+    """The interpreter was lost, and is what it was at the checkpoint. Files stay as they are.
+
+    `lost` names what it lacks of that; without a checkpoint, all variables.
+    """
 
     reason: str
+    lost: tuple[str, ...]
     at: float
 
 
@@ -130,4 +156,6 @@ class Died:
     at: float
 
 
-Report = Started | Output | Finished | Skipped | Ended | Restarted | Died
+Report = (
+    Started | Output | Finished | Skipped | Ended | Checkpoint | RolledBack | Restarted | Died
+)

@@ -30,6 +30,8 @@ class Limits:
     workspace_size: int = 256 * MIB
     output: int = MIB // 4
     """What is kept of each of a call's two output streams."""
+    undo: int | None = 64 * MIB
+    """What is kept of the workspace's files, to take a call back. None: calls cannot be."""
 
 
 @dataclass(frozen=True, slots=True)

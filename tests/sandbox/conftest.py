@@ -13,6 +13,7 @@ from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.docker import DockerSandbox
 from conveyor_sandbox.local import LocalSandbox
 from conveyor_sandbox.reports import (
+    Checkpoint,
     Died,
     Ended,
     Finished,
@@ -20,6 +21,7 @@ from conveyor_sandbox.reports import (
     Output,
     Report,
     Restarted,
+    RolledBack,
     Skipped,
     Started,
     Stream,
@@ -83,6 +85,7 @@ class Lab:
         self._runner = runner
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
         self.do(self._listen())
+        self.checkpoint()
 
     async def _listen(self) -> None:
         self.guest.listen(self._reports.put_nowait)
@@ -137,6 +140,16 @@ class Lab:
         """A call of these units, from its begin to its end."""
         self.send(*units)
         return self.finish()
+
+    def checkpoint(self) -> Checkpoint:
+        """What was done so far stays."""
+        self.guest.checkpoint()
+        return self.until(Checkpoint)[-1]
+
+    def roll_back(self) -> RolledBack:
+        """Take the last call back."""
+        self.guest.roll_back(self.calls)
+        return self.until(RolledBack)[-1]
 
     def alive(self) -> bool:
         """Whether a fresh call works, exactly once."""

@@ -1,4 +1,4 @@
-"""The worker's process, as the supervisor starts, feeds and ends it."""
+"""The worker's process, as the supervisor starts and feeds it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import traceback
 
 from .answers import failed
+from .checkpoint import OOM_SCORE_AWAKE, set_oom_score
 from .frames import LONGEST, FrameDecoder
 from .worker import Worker
 
@@ -18,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, NoReturn, Optional
 
-    from .capture import Capture
     from .frames import Frame
 
 _CONTROL = 500
@@ -29,22 +29,13 @@ _OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.o
 
 
 class Process:
-    """A worker: its pid, its control socket, the other ends of its output."""
+    """A worker: its pid, and the socket over which it is told what to do."""
 
-    def __init__(self, captures: List[Capture]) -> None:
-        """Start it. Raises OSError where no further process can be had."""
-        ours, theirs = socket.socketpair()
-        pipes = [os.pipe() for _ in captures]
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        control.setblocking(False)  # noqa: FBT003 - its only signature
+        self.pid = pid
+        self.control = control
         self._oom_kills = _count_oom_kills()
-        self.pid = os.fork()
-        if not self.pid:
-            _become_worker(theirs, *(write for _, write in pipes))
-        theirs.close()
-        for capture, (read, write) in zip(captures, pipes):
-            os.close(write)
-            capture.attach(read)
-        ours.setblocking(False)  # noqa: FBT003 - its only signature
-        self.control = ours
         self._frames = FrameDecoder(LONGEST)
         self._unsent = b""
 
@@ -86,21 +77,6 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGINT)
 
-    def kill(self) -> None:
-        """Kill it and all that it started: everything else in this pid namespace."""
-        with contextlib.suppress(ProcessLookupError):
-            if os.getpid() == 1:
-                os.kill(-1, signal.SIGKILL)
-            else:
-                os.killpg(self.pid, signal.SIGKILL)
-
-    def collect(self) -> None:
-        """Kill, and wait until all are gone: they count against the limit on processes."""
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                self.kill()
-                os.waitpid(-1, 0)
-
     def cause_of_death(self, status: int) -> Frame:
         """The outcome of the unit that ended it with this wait status."""
         if os.WIFEXITED(status):
@@ -118,6 +94,21 @@ class Process:
         return failed("error", "crash", name, "the interpreter was killed by %s" % name)
 
 
+def start(out: int, err: int) -> Process:
+    """A new worker, with an empty interpreter that writes to these pipes' ends, which it takes.
+
+    Raises:
+        OSError: no further process can be had.
+    """
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if not pid:
+        _become_worker(theirs, out, err)
+    for end in (theirs.detach(), out, err):
+        os.close(end)
+    return Process(pid, ours)
+
+
 def _become_worker(control: socket.socket, out: int, err: int) -> NoReturn:
     """The child's side of the fork."""
     code = _BROKEN
@@ -129,8 +120,7 @@ def _become_worker(control: socket.socket, out: int, err: int) -> NoReturn:
         for source, target in ((null, 0), (out, 1), (err, 2), (control.fileno(), _CONTROL)):
             os.dup2(source, target, inheritable=target != _CONTROL)
         os.closerange(3, _CONTROL)
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-            score.write("1000")  # out of memory, the worker goes first
+        set_oom_score(OOM_SCORE_AWAKE)
         _prepare_interpreter()
         Worker(socket.socket(fileno=_CONTROL)).serve()
         code = 0

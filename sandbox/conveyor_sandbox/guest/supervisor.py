@@ -1,10 +1,10 @@
 """The supervisor: the sandbox's first process, between the host and the worker.
 
 It forwards one unit at a time to the worker, reads what the worker's process and its children
-write, keeps the time limits, and starts a new worker when one is lost. It never runs the model's
-code, and believes nothing that it cannot check: what the worker says may be the code's own words.
-When the host hangs up, it ends, and as the first process of its pid namespace takes every other
-process with it.
+write, keeps the time limits, and takes calls back: by the worker's checkpoint and the mirror of the
+workspace (see `undo`). It never runs the model's code, and believes nothing that it cannot check:
+what the worker says may be the code's own words. When the host hangs up, it ends, and as the first
+process of its pid namespace takes every other process with it.
 """
 
 from __future__ import annotations
@@ -12,26 +12,30 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-import select
 import signal
+import sys
 import time
 from collections import deque
-from functools import partial
 
 from .answers import check, failed, interrupted
-from .capture import Capture
 from .frames import LineDecoder, decode
 from .host import Host, receive
-from .process import Process
+from .outputs import Outputs
+from .polling import Poller
+from .process import Process, start
+from .processes import end_all, kill_all
+from .undo import Undo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Deque, Dict, Optional, Tuple
+    from typing import Any, Deque, Dict, List, Optional
 
     from .frames import Frame
 
 _GRACE = 1.0
 """Seconds that code has to react to an interrupt before its process is killed."""
+_PATIENCE = 3.0
+"""Seconds that the worker has to leave a copy of itself."""
 
 
 class Supervisor:
@@ -43,7 +47,7 @@ class Supervisor:
         self._from_host = LineDecoder()
         self._queue: Deque[Frame] = deque()
         self._current: Optional[Frame] = None
-        """What the worker does now: a unit, or the end of a call."""
+        """What the worker does now: a unit, the end of a call, or a checkpoint."""
         self._started = False
         """Whether it said that it began with it."""
         self._sent_at = 0.0
@@ -57,38 +61,24 @@ class Supervisor:
         """The call that was begun last, and the one that ended last."""
         self._over: Dict[int, Frame] = {}
         """Of calls not ended, those that nothing more may run of: how they failed, or left off."""
-        self._last_unit: Tuple[int, int] = (0, 0)
-        """Whose the output is that comes now."""
-        self._captures = [Capture(name, limits["output"]) for name in ("stdout", "stderr")]
-        self._poll = select.poll()
-        self._handlers: Dict[int, Callable[[], None]] = {}
+        self._poller = Poller()
+        self._outputs = Outputs(host, self._poller, limits["output"])
+        self._undo = Undo(self._poller, limits)
+        self._checkpoints = 0
         self._woken = _wake_on_signals()
-        self._watch(self._woken, self._reap)
-        self._watch(0, self._check_lifeline)
-        self._watch(host.read_fd, self._hear_host)
+        self._poller.watch(self._woken, self._reap)
+        self._poller.watch(0, self._check_lifeline)
+        self._poller.watch(host.read_fd, self._hear_host)
         self._process = self._start_worker()
 
     def serve(self) -> None:
         """Until the host hangs up."""
         while True:
-            wait = None
-            if self._deadline is not None:
-                wait = max(0.0, self._deadline - time.monotonic()) * 1000 + 1
-            for fd, _ in self._poll.poll(wait):
-                handler = self._handlers.get(fd)
-                if handler is not None:  # it may have gone since
-                    handler()
+            left = None if self._deadline is None else self._deadline - time.monotonic()
+            self._poller.wait(left)
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 self._expire()
             self._forward()
-
-    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
-        self._handlers[fd] = handler
-        self._poll.register(fd, select.POLLIN)
-
-    def _unwatch(self, fd: int) -> None:
-        if self._handlers.pop(fd, None) is not None:
-            self._poll.unregister(fd)
 
     # From the host
 
@@ -99,7 +89,7 @@ class Supervisor:
         for line in self._from_host.feed(self._host.receive()):
             frame = decode(line)
             op = frame["op"]
-            if op in ("run", "end"):
+            if op in ("run", "end", "checkpoint", "roll_back"):
                 frame["sent"] = line
                 self._queue.append(frame)
             elif op == "cancel":
@@ -120,10 +110,12 @@ class Supervisor:
         self._over[call] = failed("cancelled", "interrupt", "KeyboardInterrupt", "stopped")
 
     def _restart(self) -> None:
-        """Start again, without what was asked for and not done."""
+        """Start again with an empty interpreter, without what was asked for and not done."""
         outcome = failed("cancelled", "interrupt", "KeyboardInterrupt", "the interpreter restarted")
         for frame in self._queue:
-            self._over.setdefault(frame["call"], outcome)
+            if frame["op"] in ("run", "end"):
+                self._over.setdefault(frame["call"], outcome)
+        self._undo.drop_copy("the interpreter was restarted")
         self._lose_worker(outcome, "restart")
 
     def _put(self, frame: Frame) -> None:
@@ -143,6 +135,12 @@ class Supervisor:
         """Give the worker its next unit; answer for the units of a call that is over."""
         while self._current is None and self._queue:
             frame = self._queue.popleft()
+            if frame["op"] == "checkpoint":
+                self._take_checkpoint()
+                continue
+            if frame["op"] == "roll_back":
+                self._roll_back(frame["call"])
+                continue
             call = self._call = frame["call"]
             over = self._over.get(call)
             if over is None:
@@ -157,7 +155,8 @@ class Supervisor:
         self._current = frame
         self._started = False
         if frame["op"] == "run":
-            self._last_unit = (frame["call"], frame["index"])
+            self._outputs.unit = (frame["call"], frame["index"])
+        self._undo.unit_runs()
         self._sent_at = time.monotonic()
         self._deadline = self._sent_at + self._timeout
         self._process.send(frame["sent"])
@@ -166,10 +165,52 @@ class Supervisor:
 
     def _await_room(self) -> None:
         """Where the worker's socket is full, be told of room in it."""
-        fd = self._process.control.fileno()
-        if fd in self._handlers:
-            room = select.POLLOUT if self._process.unsent else 0
-            self._poll.modify(fd, select.POLLIN | room)
+        self._poller.await_room(self._process.control.fileno(), self._process.unsent)
+
+    # Undo
+
+    def _take_checkpoint(self) -> None:
+        self._checkpoints += 1
+        self._current = {"op": "checkpoint", "call": 0, "index": self._checkpoints}
+        self._sent_at = time.monotonic()
+        self._deadline = self._sent_at + _PATIENCE
+        if not self._undo.begin(self._process, self._checkpoints, self._end_checkpoint):
+            self._end_checkpoint()
+
+    def _end_checkpoint(self) -> None:
+        self._current = self._deadline = None
+        self._host.send(self._undo.report())
+
+    def _roll_back(self, call: int) -> None:
+        """Make the interpreter and the workspace what they were at the checkpoint."""
+        lost: List[str] = []
+        if not self._undo.interpreter_is_clean:
+            lost += self._replace_worker(restore_files=True)
+        else:
+            lost += self._undo.restore_files()
+        self._host.send({"ev": "rolled_back", "call": call, "lost": lost, "t": time.monotonic()})
+
+    def _replace_worker(self, *, restore_files: bool) -> List[str]:
+        """End it with all it has started; the checkpoint takes over, or an empty interpreter.
+
+        Returns what is lost of what was there at the checkpoint.
+        """
+        undo = self._undo
+        lost = undo.children_left()
+        end_all(spared=undo.spared)
+        self._outputs.say()
+        self._poller.unwatch(self._process.control.fileno())
+        self._process.control.close()
+        if restore_files:
+            lost += undo.restore_files()
+        copy = undo.wake(lost)
+        if copy is not None and copy.pid is not None:
+            self._process = self._adopt(Process(copy.pid, copy.control))
+        else:
+            end_all()
+            lost.insert(0, "variables of earlier code (%s)" % undo.why_not)
+            self._process = self._start_worker()
+        return lost
 
     def _interrupt(self, reason: str) -> None:
         if self._reason is None:
@@ -181,11 +222,14 @@ class Supervisor:
         """The time is up: interrupt; if that did not help within the grace time, kill."""
         if self._hung_up:
             self._break_off("the code closed the interpreter's connection")
+        elif self._current is not None and self._current["op"] == "checkpoint":
+            self._undo.give_up()
+            self._end_checkpoint()
         elif self._reason is None:
             self._interrupt("timeout")
         else:
             self._deadline = None
-            self._process.kill()
+            kill_all(spared=self._undo.spared)
 
     # From the worker
 
@@ -199,7 +243,7 @@ class Supervisor:
             self._break_off("the code wrote to the interpreter's connection")
             return
         if frames is None:  # it is dying, or its code has closed the socket: time will tell
-            self._unwatch(self._process.control.fileno())
+            self._poller.unwatch(self._process.control.fileno())
             self._hung_up = True
             self._deadline = time.monotonic() + _GRACE
             return
@@ -221,12 +265,16 @@ class Supervisor:
             current.get("index"),
         ):
             return
+        if current["op"] == "checkpoint" or answer["ev"] == "checkpointed":
+            if current["op"] + "ed" == answer["ev"]:
+                self._undo.worker_answered(answer["why_not"])
+            return
         if answer["ev"] == "started":
             if not self._started:
                 self._started = True
                 self._host.send(answer)
             return
-        self._say_output()  # what the unit wrote comes before its end
+        self._outputs.say()  # what the unit wrote comes before its end
         self._current = self._deadline = None
         if self._reason is not None:
             answer.update(interrupted(self._reason, self._timeout, answer["error"]), exited=False)
@@ -245,31 +293,10 @@ class Supervisor:
 
     def _end_call(self, outcome: Frame) -> None:
         """The current call is over, and its output complete."""
-        self._say_output()
-        for capture in self._captures:
-            self._say(capture.stream, capture.end_call())
+        self._outputs.end_call()
         self._over.pop(self._call, None)
         self._ended = self._call
         self._host.send({"ev": "ended", "call": self._call, "t": time.monotonic(), **outcome})
-
-    def _hear_output(self, capture: Capture) -> None:
-        fd = capture.fd
-        text = capture.read()
-        if capture.fd < 0:
-            self._handlers.pop(fd)  # the code closed it in every process
-            self._poll.unregister(fd)
-        self._say(capture.stream, text)
-
-    def _say_output(self) -> None:
-        """Send on all that has been written so far."""
-        for capture in self._captures:
-            self._say(capture.stream, capture.drain())
-
-    def _say(self, stream: str, text: str) -> None:
-        if text:
-            call, index = self._last_unit
-            frame = {"ev": "output", "call": call, "index": index, "stream": stream, "text": text}
-            self._host.send({**frame, "t": time.monotonic()})
 
     # The worker's end
 
@@ -304,33 +331,29 @@ class Supervisor:
         self._lose_worker(failed("error", "crash", "ConnectionError", message), message)
 
     def _lose_worker(self, outcome: Frame, reason: str) -> None:
-        """The outcome is that of its unit, the rest of its call is skipped, a new one takes over.
+        """The outcome is that of its unit, the rest of its call is skipped.
 
-        Files in the workspace stay.
+        The interpreter is then what it was at the checkpoint; files in the workspace stay.
         """
-        self._process.collect()
-        self._say_output()
+        self._undo.give_up()
+        lost = self._replace_worker(restore_files=False)
         current, self._current = self._current, None
+        self._reason = self._deadline = None
+        self._hung_up = False
         if self._call > self._ended:
             self._over.setdefault(self._call, outcome)
         if current is not None and current["op"] == "run":
             self._finish(current, {**outcome, "exited": False, "t": time.monotonic()})
         elif current is not None:
             self._queue.appendleft(current)
-        self._unwatch(self._process.control.fileno())
-        for capture in self._captures:
-            self._unwatch(capture.fd)
-        self._process.control.close()
-        self._reason = self._deadline = None
-        self._hung_up = False
-        self._process = self._start_worker()
-        self._host.send({"ev": "restarted", "reason": reason, "t": time.monotonic()})
+        restarted = {"ev": "restarted", "reason": reason, "lost": lost}
+        self._host.send({**restarted, "t": time.monotonic()})
 
     def _start_worker(self) -> Process:
-        process = Process(self._captures)
-        self._watch(process.control.fileno(), self._hear_worker)
-        for capture in self._captures:
-            self._watch(capture.fd, partial(self._hear_output, capture))
+        return self._adopt(start(*self._outputs.open()))
+
+    def _adopt(self, process: Process) -> Process:
+        self._poller.watch(process.control.fileno(), self._hear_worker)
         return process
 
 
@@ -347,5 +370,7 @@ def _wake_on_signals() -> int:
 
 def main() -> None:
     """Greet the host, then serve it."""
+    if os.getpid() != 1:  # killing all others would reach beyond the sandbox
+        sys.exit("the guest must be the first process of a pid namespace")
     host = Host()
     Supervisor(host, host.greet()["limits"]).serve()

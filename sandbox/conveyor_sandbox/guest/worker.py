@@ -10,9 +10,11 @@ import sys
 import types
 from contextlib import suppress
 from os import _exit, getpid, write
+from socket import CMSG_SPACE, MSG_CMSG_CLOEXEC
 from time import monotonic
 
 from .call import Call
+from .checkpoint import NotFrozen, freeze
 from .failures import cut, describe, describe_syntax
 from .frames import FrameDecoder, encode
 from .settings import Settings
@@ -28,11 +30,16 @@ _REFUSALS = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError
 """What `compile` raises for a text that it does not like."""
 
 
+_ROOM = CMSG_SPACE(4)
+"""Bytes of a descriptor that comes with a message."""
+
+
 class Worker:
     """Runs units in one `__main__` module, for as long as the session lasts."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        self._channel = -1
         self._pid = getpid()
         self._main = types.ModuleType("__main__")
         self._main.__dict__["__builtins__"] = sys.modules["builtins"]
@@ -46,12 +53,33 @@ class Worker:
         """Do what the supervisor asks, until it hangs up."""
         decoder = FrameDecoder()
         while True:
-            data = self._control.recv(65536)
+            data = self._receive()
             if not data:
                 return
             for frame in decoder.feed(data):
-                answer = self._do(frame)
-                self._control.sendall(encode(answer))
+                answer = self._checkpoint(frame) if frame["op"] == "checkpoint" else self._do(frame)
+                if answer is not None:
+                    self._control.sendall(encode(answer))
+
+    def _receive(self) -> bytes:
+        """What the supervisor says next; a channel that comes with it is for a checkpoint."""
+        data, rights, _, _ = self._control.recvmsg(65536, _ROOM, MSG_CMSG_CLOEXEC)
+        for _, _, descriptors in rights:
+            self._channel = int.from_bytes(descriptors[:4], sys.byteorder)
+        return data
+
+    def _checkpoint(self, frame: Frame) -> Optional[Frame]:
+        """Leave a frozen copy behind. None: this is the copy, which is the worker now."""
+        self._flush()
+        why_not = None
+        try:
+            if freeze(self._control, self._channel):
+                self._pid = getpid()
+                return None
+        except NotFrozen as problem:
+            why_not = str(problem)
+        answer = {"ev": "checkpointed", "call": frame["call"], "index": frame["index"]}
+        return {**answer, "why_not": why_not, "t": monotonic()}
 
     def _do(self, frame: Frame) -> Frame:
         if self._call is None or frame["call"] != self._number:

@@ -1,0 +1,39 @@
+"""The supervisor's one wait: for whatever descriptor can be read next."""
+
+from __future__ import annotations
+
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Dict, Optional
+
+
+class Poller:
+    """Calls a handler for each descriptor that can be read."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._handlers: Dict[int, Callable[[], None]] = {}
+
+    def watch(self, fd: int, handler: Callable[[], None]) -> None:
+        """Call this when there is something to read, or the other side is gone."""
+        self._handlers[fd] = handler
+        self._poll.register(fd, select.POLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        """No longer; a descriptor that is not watched may be named."""
+        if self._handlers.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def await_room(self, fd: int, wanted: bool) -> None:
+        """Call the handler also (or no longer) when there is room to write."""
+        if fd in self._handlers:
+            self._poll.modify(fd, select.POLLIN | (select.POLLOUT if wanted else 0))
+
+    def wait(self, seconds: Optional[float]) -> None:
+        """Wait for at most so long (None: without end), and call the handlers."""
+        for fd, _ in self._poll.poll(None if seconds is None else max(0.0, seconds) * 1000 + 1):
+            handler = self._handlers.get(fd)
+            if handler is not None:  # an earlier one may have taken it away
+                handler()
