@@ -30,12 +30,13 @@ def observation(
     last_unit: int | None,
     output: dict[Stream, str],
     *,
-    lost: bool,
+    crashed: bool = False,
+    lost: Sequence[str] = (),
 ) -> str:
     """What became of a call, for the model.
 
-    `last_unit` is the unit that ended the call early, if one did. `lost`: earlier variables are
-    gone with it.
+    `last_unit` is the unit that ended the call early, if one did. `crashed`: the interpreter was
+    lost and is as it was before the call. `lost` is what of earlier calls is gone, in words.
     """
     parts = []
     if outcome.status not in (Status.ROLLED_BACK, Status.CANCELLED):  # else nothing was written
@@ -51,8 +52,11 @@ def observation(
         parts.append(_ASK)
     else:
         parts.append("The code ran without output. Use print() to see a value.")
-    if lost and not _sandbox_died(outcome):
-        parts.append("The interpreter was restarted: variables of earlier code are gone.")
+    if not _sandbox_died(outcome):
+        if crashed:
+            parts.append("Variables are what they were before this code; files stay as they are.")
+        if lost:
+            parts.append(f"Gone, too: {', '.join(lost)}.")
     return "\n\n".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from conveyor_cli.engine.events import CheckpointTaken
 from conveyor_cli.engine.metrics import Metrics
 from conveyor_cli.engine.timeline import CallTrack, Timeline, UnitTrack
 from conveyor_cli.task import Expectation
@@ -30,6 +31,7 @@ def run_report(
         "turns": len(timeline.turns),
         "calls": [_call(call) for call in timeline.calls.values()],
         "unmet": unmet(timeline, expect),
+        "checkpoints": [_checkpoint(taken) for taken in timeline.checkpoints],
         "metrics": metrics.as_dict(),
         "journal": journal,
     }
@@ -46,7 +48,17 @@ def _call(call: CallTrack) -> dict[str, Any]:
         "stderr": _written(call, Stream.STDERR),
         "result": outcome.result if outcome else None,
         "error": asdict(failure) if failure else None,
+        "lost": call.lost,
         "units": [_unit(unit) for unit in call.units],
+    }
+
+
+def _checkpoint(taken: CheckpointTaken) -> dict[str, Any]:
+    return {
+        "at": round(taken.at, 6),
+        "seconds": round(taken.seconds, 6),
+        "resident": taken.resident,
+        "why_not": taken.why_not,
     }
 
 

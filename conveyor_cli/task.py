@@ -124,11 +124,20 @@ class SandboxOptions(_Section):
     pids: int = Field(128, ge=8, le=4_194_304)
     unit_timeout: Seconds = 30.0
     workspace_size: Size = 256 * MIB
+    undo: bool = True
+    undo_limit: Size = 64 * MIB
     files: dict[WorkspacePath, Path] = Field(default_factory=dict)
 
     def limits(self) -> Limits:
         """The limits, as the sandbox takes them."""
-        return Limits(self.memory, self.cpus, self.pids, self.unit_timeout, self.workspace_size)
+        return Limits(
+            self.memory,
+            self.cpus,
+            self.pids,
+            self.unit_timeout,
+            self.workspace_size,
+            undo=self.undo_limit if self.undo else None,
+        )
 
     @field_validator("files")
     @classmethod

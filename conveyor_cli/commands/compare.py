@@ -36,6 +36,7 @@ def compare(
     set_: options.Assignments = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Runs in each mode, in turn.")] = 1,
     *,
+    undo: options.Undo = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a task in both modes, and show what running early saves.
@@ -61,6 +62,7 @@ def compare(
         "rate": rate,
         "chunk": chunk,
         "sandbox": sandbox,
+        "undo": undo,
     }
     settings = options.read_settings(task, flags, set_)
     options.require_prompt(settings)

@@ -67,6 +67,14 @@ SandboxKind = Annotated[
         help="Where code runs; auto: Docker if an engine answers, else local.",
     ),
 ]
+Undo = Annotated[
+    bool | None,
+    typer.Option(
+        "--undo/--no-undo",
+        help="Keep checkpoints, so that calls which were invalid, cut off or stopped are undone.",
+        show_default=False,
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
@@ -85,6 +93,7 @@ _FLAGS = {
     "rate": ("model", "rate"),
     "chunk": ("model", "chunk"),
     "sandbox": ("sandbox", "kind"),
+    "undo": ("sandbox", "undo"),
 }
 
 
@@ -103,7 +112,7 @@ def read_settings(
     for flag, value in flags.items():
         if value is not None:
             config.place(given, _FLAGS[flag], str(value) if isinstance(value, Path) else value)
-            names[_FLAGS[flag]] = f"--{flag}"
+            names[_FLAGS[flag]] = f"--no-{flag}" if value is False else f"--{flag}"
     if flags.get("script") is not None and flags.get("backend") is None:
         config.place(given, ("model", "backend"), "scripted")
     layers = [config.Layer("command line", given, names=names), config.environment_layer()]

@@ -35,6 +35,7 @@ def repl(
     sandbox: options.SandboxKind = None,
     set_: options.Assignments = None,
     *,
+    undo: options.Undo = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
 ) -> None:
     """Talk to an agent. Sandbox, variables, files and conversation stay until you leave."""
@@ -48,6 +49,7 @@ def repl(
         "rate": rate,
         "chunk": chunk,
         "sandbox": sandbox,
+        "undo": undo,
     }
     settings = options.read_settings(task, flags, set_)
     settings.merged.update(name="repl", prompt="(what the user types)")

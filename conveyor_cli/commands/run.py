@@ -29,6 +29,7 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="Where to write the run's journal.")
     ] = None,
     *,
+    undo: options.Undo = None,
     json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON object.")] = False,
     stream_json: Annotated[
         bool, typer.Option("--stream-json", help="Print each event as a JSON line.")
@@ -53,6 +54,7 @@ def run(
         "rate": rate,
         "chunk": chunk,
         "sandbox": sandbox,
+        "undo": undo,
     }
     settings = options.read_settings(task, flags, set_)
     options.require_prompt(settings)

@@ -156,6 +156,7 @@ class Agent:
         call = OpenCall(
             turn.number,
             self._calls,
+            lane.name,
             self._workplace.splitter(tool),
             lane.session,
             self.settings.mode,
@@ -274,7 +275,9 @@ class Turn:
         if call.last_unit is not None:
             ran = [unit for unit in call.units if unit.index <= call.last_unit]
             length = sum(len(unit.text) for unit in ran)
-        told = observation(outcome, call.units, call.last_unit, call.output, lost=call.lost)
+        told = observation(
+            outcome, call.units, call.last_unit, call.output, crashed=call.crashed, lost=call.lost
+        )
         return [
             Message(Role.ASSISTANT, self._dialect.cut(length)),
             Message(Role.USER, told),

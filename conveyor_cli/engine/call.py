@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
+from conveyor_cli.engine import events
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import (
     CallClosed,
     CallEnded,
+    CheckpointTaken,
     Emit,
     OutputReceived,
-    RolledBack,
     UnitFinished,
     UnitHeld,
     UnitReady,
@@ -22,6 +23,7 @@ from conveyor_cli.engine.events import (
 )
 from conveyor_cli.engine.policy import Mode, may_start
 from conveyor_sandbox.reports import (
+    Checkpoint,
     Died,
     Ended,
     Failure,
@@ -30,6 +32,7 @@ from conveyor_sandbox.reports import (
     Output,
     Report,
     Restarted,
+    RolledBack,
     Skipped,
     Started,
     Status,
@@ -39,7 +42,7 @@ from conveyor_sandbox.reports import (
 from conveyor_tools.splitters.base import Splitter, Unit
 from conveyor_tools.tool import Session
 
-LOST = "the interpreter started afresh: variables are gone, files stay"
+CRASHED = "the interpreter was lost and is as it was before the call; files stay as they are"
 
 
 class Abandoned(Enum):
@@ -66,6 +69,7 @@ class OpenCall:
         self,
         turn: int,
         number: int,
+        lane: str,
         splitter: Splitter,
         session: Session,
         mode: Mode,
@@ -81,6 +85,7 @@ class OpenCall:
         self.last_unit: int | None = None
         """The unit that ended the call before its text did."""
         self._turn = turn
+        self._lane = lane
         self._session = session
         self._mode = mode
         self._emit = emit
@@ -92,10 +97,12 @@ class OpenCall:
         self._abandoned: Abandoned | None = None
         self._ran = False
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._restarted = asyncio.Event()
+        self._rolled_back = asyncio.Event()
         self._died = False
-        self.lost = False
-        """Whether the interpreter lost its state, in this call or just before it."""
+        self.crashed = False
+        """Whether the interpreter was lost, and went back to its state before the call."""
+        self.lost: tuple[str, ...] = ()
+        """What of earlier calls is gone with this one, or was when it began."""
         self.over = False
         """Whether the model has been told of it; nothing that happens now can be added."""
 
@@ -167,25 +174,36 @@ class OpenCall:
                     self._on_ended_early()
             case Skipped(unit, at):
                 self._skip(unit, self._clock.at(at))
-            case Ended() | Restarted() | Died():
+            case Checkpoint(took, resident, why_not, at):
+                at = self._clock.at(at)
+                self._emit(CheckpointTaken(at, self._lane, took, resident, why_not))
+            case Ended() | RolledBack() | Restarted() | Died():
                 self._hear_end(report)
 
-    def _hear_end(self, report: Ended | Restarted | Died) -> None:
+    def _hear_end(self, report: Ended | RolledBack | Restarted | Died) -> None:
         match report:
             case Ended(_, outcome, _):
                 if not self._ended.done():
                     self._ended.set_result(outcome)
-            case Restarted(_, at):
-                self.lost = True
-                self._emit(RolledBack(self._clock.at(at), self.number, LOST))
-                self._restarted.set()
+            case RolledBack(_, lost, at):
+                self._note_undone(lost, at)
+                self._rolled_back.set()
+            case Restarted(_, lost, at):
+                self.crashed = True
+                self._note_undone(lost, at, CRASHED)
             case Died(reason, _):
                 self._died = True
-                self._restarted.set()
+                self._rolled_back.set()
                 if not self._ended.done():
                     failure = Failure("sandbox_died", "SandboxDied", reason)
                     self._ended.set_result(Outcome(Status.ERROR, failure))
                 self._on_ended_early()
+
+    def _note_undone(self, lost: tuple[str, ...], at: float, *also: str) -> None:
+        self.lost += lost
+        gone = f"gone with it: {', '.join(lost)}" if lost else ""
+        what = "; ".join(filter(None, (*also, gone)))
+        self._emit(events.RolledBack(self._clock.at(at), self.number, what))
 
     def _skip(self, key: UnitKey, at: float) -> None:
         self.skipped.append(key.index)
@@ -196,23 +214,14 @@ class OpenCall:
     async def settle(self) -> Outcome:
         """Wait until the call is over; take it back where it was invalid or not complete."""
         outcome = self._judge(await self._ended)
-        if self._must_undo(outcome) and not self._died:
-            self._restarted.clear()  # a worker that was killed on the way has restarted before
-            self._session.roll_back(self.number)
-            await self._restarted.wait()
+        if not self._died:
+            if self._ran and outcome.status in (Status.ROLLED_BACK, Status.CANCELLED):
+                self._session.roll_back(self.number)
+                await self._rolled_back.wait()
+            self._session.commit()
         self.over = True
         self._emit(CallEnded(self._clock.now(), self.number, outcome))
         return outcome
-
-    def _must_undo(self, outcome: Outcome) -> bool:
-        """Whether the call left something to take back.
-
-        A rollback still costs earlier variables. So that both modes tell the model the same, it is
-        done wherever partial execution could have run something, even if nothing ran.
-        """
-        if outcome.status is Status.CANCELLED:
-            return self._ran
-        return outcome.status is Status.ROLLED_BACK and bool(self.units)
 
     def _judge(self, outcome: Outcome) -> Outcome:
         """The call's own outcome, given how its units ended."""

@@ -179,6 +179,21 @@ class UnitSkipped:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointTaken:
+    """A lane's state can be brought back to what it is now; `seconds` is how long that took.
+
+    `resident` is the size in bytes of the interpreter. `why_not` says why it has no checkpoint;
+    empty if it has.
+    """
+
+    at: float
+    lane: str
+    seconds: float
+    resident: int
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
 class RolledBack:
     """A call's effects were taken back. `lost` says what else went with them, if anything did."""
 
@@ -246,6 +261,7 @@ Event = (
     | OutputReceived
     | UnitFinished
     | UnitSkipped
+    | CheckpointTaken
     | RolledBack
     | CallEnded
     | DecodeStopped

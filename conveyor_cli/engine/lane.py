@@ -19,13 +19,13 @@ class Lane:
         self.died: str | None = None
         """Why the sandbox under the session is gone, if it is."""
         self._call: OpenCall | None = None
-        self._lost = False
+        self._lost: tuple[str, ...] = ()
         session.listen(self._hear)
 
     def open(self, call: OpenCall) -> None:
         """From now on, reports are about this call."""
         self._call = call
-        call.lost, self._lost = self._lost, False
+        call.lost, self._lost = self._lost, ()
         if self.died is not None:
             call.hear(Died(self.died, 0.0))
 
@@ -33,6 +33,6 @@ class Lane:
         if isinstance(report, Died):
             self.died = report.reason
         if isinstance(report, Restarted) and (self._call is None or self._call.over):
-            self._lost = True  # a thread of the last call killed the interpreter: tell the next one
+            self._lost = report.lost  # a thread killed the interpreter: tell the next call
         elif self._call is not None:
             self._call.hear(report)

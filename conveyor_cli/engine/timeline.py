@@ -9,6 +9,7 @@ from conveyor_cli.engine.events import (
     CallClosed,
     CallEnded,
     CallOpened,
+    CheckpointTaken,
     DecodeStopped,
     DeltaDecoded,
     Event,
@@ -147,6 +148,7 @@ class Timeline:
         self.started: RunStarted | None = None
         self.model: ModelLoaded | None = None
         self.sandboxes: list[SandboxStarted] = []
+        self.checkpoints: list[CheckpointTaken] = []
         self.ended: RunEnded | None = None
         self.turns: dict[int, TurnTrack] = {}
         self.calls: dict[int, CallTrack] = {}
@@ -191,7 +193,8 @@ class Timeline:
                 self._apply_to_run(event)
 
     def _apply_to_run(
-        self, event: RunStarted | ModelLoaded | SandboxStarted | SandboxDied | RunEnded
+        self,
+        event: RunStarted | ModelLoaded | SandboxStarted | SandboxDied | CheckpointTaken | RunEnded,
     ) -> None:
         match event:
             case RunStarted():
@@ -202,6 +205,8 @@ class Timeline:
                 self.sandboxes.append(event)
             case RunEnded():
                 self.ended = event
+            case CheckpointTaken():
+                self.checkpoints.append(event)
             case SandboxDied():
                 pass  # what it ended is told by the ends of its units and calls
 

@@ -9,6 +9,7 @@ from conveyor_cli.engine.events import (
     CallClosed,
     CallEnded,
     CallOpened,
+    CheckpointTaken,
     DecodeStopped,
     DeltaDecoded,
     Event,
@@ -65,6 +66,8 @@ class PlainView:
                     self._text(event.at, "model", lines)
             case RunStarted() | ModelLoaded() | SandboxStarted() | SandboxDied() | RunEnded():
                 self._run_fact(event)
+            case CheckpointTaken(why_not=why_not) if why_not:
+                self._fact(event.at, "undo", f"no checkpoint of {event.lane}: {why_not}")
             case TurnStarted() | DecodeStopped() | TurnEnded():
                 self._turn_fact(event)
             case CallOpened() | CallClosed() | CallEnded() | RolledBack():

@@ -42,8 +42,8 @@ _TICK = 1.0
 class GuestClient:
     """One guest, from its hello to its end.
 
-    `run`, `end`, `cancel`, `checkpoint`, `roll_back` and `restart` send and return at once; what comes of them is told to
-    the listener, in the order in which it happened in the guest.
+    `run`, `end`, `cancel`, `checkpoint`, `roll_back` and `restart` send and return at once; what
+    comes of them is told to the listener, in the order in which it happened in the guest.
 
     The guest itself ends a unit that runs longer than `unit_timeout` (seconds). One that does not
     is given up soon after.
@@ -73,7 +73,7 @@ class GuestClient:
         self._reason = "the sandbox ended unexpectedly"
 
     async def prepare(self, files: Mapping[str, bytes]) -> None:
-        """Learn the guest's clock and write the task's files.
+        """Learn the guest's clock, write the task's files, and ask for the first checkpoint.
 
         Raises:
             SandboxUnavailable: a file cannot be written there.
@@ -83,6 +83,7 @@ class GuestClient:
             async with asyncio.timeout(self._patience):
                 await self._learn_clock()
                 await self._put(files)
+                self.checkpoint()
         except TimeoutError:
             raise SandboxDied(f"the sandbox did not answer within {self._patience:g} s") from None
         except ValueError as error:

@@ -39,16 +39,11 @@ class Reader:
             ValueError: no guest of ours says that.
         """
         at = self.time(frame)
-        match frame.get("ev"):
-            case "ended":
-                return Ended(_number(frame, "call"), _outcome(frame), at)
-            case "checkpoint":
-                why_not = _text(frame, "why_not")
-                return Checkpoint(_float(frame, "seconds"), _number(frame, "resident"), why_not, at)
-            case "rolled_back":
-                return RolledBack(_number(frame, "call"), _texts(frame, "lost"), at)
-            case "restarted":
-                return Restarted(_text(frame, "reason"), _texts(frame, "lost"), at)
+        if frame.get("ev") == "ended":
+            return Ended(_number(frame, "call"), _outcome(frame), at)
+        return _of_the_state(frame, at) or self._of_a_unit(frame, at)
+
+    def _of_a_unit(self, frame: Frame, at: float) -> Report:
         unit = UnitKey(_number(frame, "call"), _number(frame, "index"))
         match frame.get("ev"):
             case "started":
@@ -65,6 +60,18 @@ class Reader:
     def time(self, frame: Frame) -> float:
         """When it happened, by the host's clock. Raises ValueError."""
         return _float(frame, "t") + self.offset
+
+
+def _of_the_state(frame: Frame, at: float) -> Report | None:
+    match frame.get("ev"):
+        case "checkpoint":
+            why_not = _text(frame, "why_not")
+            return Checkpoint(_float(frame, "seconds"), _number(frame, "resident"), why_not, at)
+        case "rolled_back":
+            return RolledBack(_number(frame, "call"), _texts(frame, "lost"), at)
+        case "restarted":
+            return Restarted(_text(frame, "reason"), _texts(frame, "lost"), at)
+    return None
 
 
 def _outcome(frame: Frame) -> Outcome:

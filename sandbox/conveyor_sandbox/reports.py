@@ -156,6 +156,4 @@ class Died:
     at: float
 
 
-Report = (
-    Started | Output | Finished | Skipped | Ended | Checkpoint | RolledBack | Restarted | Died
-)
+Report = Started | Output | Finished | Skipped | Ended | Checkpoint | RolledBack | Restarted | Died

@@ -85,7 +85,7 @@ class Lab:
         self._runner = runner
         self._reports: asyncio.Queue[Report] = asyncio.Queue()
         self.do(self._listen())
-        self.checkpoint()
+        self.until(Checkpoint)
 
     async def _listen(self) -> None:
         self.guest.listen(self._reports.put_nowait)

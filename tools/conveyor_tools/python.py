@@ -31,7 +31,7 @@ class PythonTool:
 
 
 class PythonSession:
-    """The interpreter of one run. Until undo exists, taking back a call empties all of it."""
+    """The interpreter of one run, with its workspace."""
 
     def __init__(self, guest: GuestClient) -> None:
         self._guest = guest
@@ -48,5 +48,8 @@ class PythonSession:
     def cancel(self, call: int) -> None:
         self._guest.cancel(call)
 
-    def roll_back(self, call: int) -> None:  # noqa: ARG002 - all calls share the interpreter
-        self._guest.restart()
+    def roll_back(self, call: int) -> None:
+        self._guest.roll_back(call)
+
+    def commit(self) -> None:
+        self._guest.checkpoint()

@@ -29,7 +29,10 @@ class Session(Protocol):
         """Stop what runs of the call, and run no more of it."""
 
     def roll_back(self, call: int) -> None:
-        """Take back what the call did. `Restarted` is reported when that is done."""
+        """Take back what the call did, which has ended. Ends with the report `RolledBack`."""
+
+    def commit(self) -> None:
+        """What the calls so far did stays: a later `roll_back` does not go behind this."""
 
 
 class Tool(Protocol):

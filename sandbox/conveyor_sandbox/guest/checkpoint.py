@@ -1,8 +1,8 @@
 """A checkpoint of the interpreter: a frozen copy of the worker's process, made by forking it.
 
-The copy is the child, so that live threads and children stay with the worker, which goes on. It is
-forked twice over, so that it is no child of the worker and the code's `os.wait()` cannot meet it. It
-has a channel of its own to the supervisor: what its predecessor has not read is not for it to read.
+The copy is the child, so that live threads and children stay with the worker, which goes on. It
+is forked twice over, so that it is no child of the worker: the code's `os.wait()` cannot meet it.
+It has a channel of its own to the supervisor: what the worker has not read is not for it to read.
 
 Not in the copy: threads other than the main one, children, timers (`signal.setitimer`), and what
 both share: files' contents, the other ends of pipes and sockets, shared memory.
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import socket
     from typing import Any, Dict, Iterator
 
+_PYTHON = tuple(sys.version_info[:2])
 _signals = _signal.valid_signals()
 _OOM_SCORE_FROZEN, OOM_SCORE_AWAKE = 600, 1000
 """Out of memory, the worker goes first, its copy after it, the supervisor last."""
@@ -96,7 +97,7 @@ def freeze(control: socket.socket, channel: int) -> bool:
 
 def _no_warning_of_threads() -> Any:
     """From 3.12 on, forking a process with threads warns: they stay here, as is meant."""
-    if sys.version_info < (3, 12) or len(listdir("/proc/self/task")) == 1:
+    if _PYTHON < (3, 12) or len(listdir("/proc/self/task")) == 1:
         return nullcontext()  # changing the filters makes Python forget what it has warned of
     return _silence()
 
@@ -111,7 +112,7 @@ def _silence() -> Iterator[None]:
 def _random_numbers() -> Any:
     """The generator of `random` and its state, if it is in use."""
     with suppress(BaseException):
-        generator = sys.modules["random"]._inst  # type: ignore[attr-defined]
+        generator = sys.modules["random"]._inst  # noqa: SLF001 - what its functions are of
         return generator, generator.getstate()
     return None, None
 

@@ -26,7 +26,7 @@ class Poller:
         if self._handlers.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
-    def await_room(self, fd: int, wanted: bool) -> None:
+    def await_room(self, fd: int, *, wanted: bool) -> None:
         """Call the handler also (or no longer) when there is room to write."""
         if fd in self._handlers:
             self._poll.modify(fd, select.POLLIN | (select.POLLOUT if wanted else 0))

@@ -165,7 +165,7 @@ class Supervisor:
 
     def _await_room(self) -> None:
         """Where the worker's socket is full, be told of room in it."""
-        self._poller.await_room(self._process.control.fileno(), self._process.unsent)
+        self._poller.await_room(self._process.control.fileno(), wanted=self._process.unsent)
 
     # Undo
 
@@ -336,7 +336,10 @@ class Supervisor:
         The interpreter is then what it was at the checkpoint; files in the workspace stay.
         """
         self._undo.give_up()
+        between = self._call <= self._ended and not self._undo.interpreter_is_clean
         lost = self._replace_worker(restore_files=False)
+        if between and not lost:
+            lost.append("variables of the last call")
         current, self._current = self._current, None
         self._reason = self._deadline = None
         self._hung_up = False

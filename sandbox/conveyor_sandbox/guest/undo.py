@@ -1,4 +1,4 @@
-"""What the supervisor keeps to take a call back: the worker's frozen copy, and the files' mirror."""
+"""What the supervisor keeps to take calls back: the worker's frozen copy, the files' mirror."""
 
 from __future__ import annotations
 
@@ -123,6 +123,7 @@ class Undo:
             return False
         if self.interpreter_is_clean and self._copy is not None:
             return False
+        ours = {process.pid, self.spared}  # and the old copy, which may take a moment to end
         self.drop_copy("it could not be copied")
         asked = self._ask(process, number)
         if asked:
@@ -130,7 +131,7 @@ class Undo:
         # Meanwhile, on another processor:
         self._mirror.refresh()
         self._outside = _look_outside()
-        self._children = set(others()) - {process.pid}
+        self._children = set(others()) - ours
         self._files_are_clean = True
         self.interpreter_is_clean = True
         return asked
@@ -256,9 +257,7 @@ class Undo:
 
 def _look_outside() -> Dict[bytes, Any]:
     try:
-        return {
-            path: stamp(status) for root in _OUTSIDE for path, status in scan(root).items()
-        }
+        return {path: stamp(status) for root in _OUTSIDE for path, status in scan(root).items()}
     except TooMany:
         return {}
 

@@ -10,6 +10,7 @@ them), links between names of one file, extended attributes, sockets and other s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -74,7 +75,7 @@ class _Kept:
 
     __slots__ = ("content", "status", "unsure")
 
-    def __init__(self, status: os.stat_result, content: Optional[bytes], unsure: bool) -> None:
+    def __init__(self, status: os.stat_result, content: Optional[bytes], *, unsure: bool) -> None:
         self.status = status
         self.content = content
         self.unsure = unsure  # a later change may not show
@@ -112,7 +113,7 @@ class Mirror:
                 room -= len(content)
                 if room < 0:
                     content = None
-            kept[path] = _Kept(status, content, status.st_ctime_ns > now - _TICK)
+            kept[path] = _Kept(status, content, unsure=status.st_ctime_ns > now - _TICK)
         self._kept = kept
 
     def restore(self) -> List[str]:
@@ -122,7 +123,7 @@ class Mirror:
         """
         if self._kept is None:
             return ["the workspace's files (there were more than %d)" % _MOST_FILES]
-        lost = []
+        lost: List[str] = []
         for problem in (*self._remove_new(), *self._bring_back()):
             if len(lost) == 3:  # noqa: PLR2004
                 lost.append("more files")
@@ -231,35 +232,40 @@ def _remove(path: bytes, status: os.stat_result) -> None:
 def _bring_back(path: bytes, kept: _Kept) -> str:
     """Make one file what it was; returns what could not be done. Raises OSError."""
     status = kept.status
-    try:
-        now: Optional[os.stat_result] = os.lstat(path)
-    except FileNotFoundError:
-        now = None
+    now = _status(path)
     if now is not None and stamp(now) == stamp(status) and not kept.unsure:
         return ""
-    mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISDIR(status.st_mode):
         if now is None:
             os.mkdir(path)
-        if now is None or stat.S_IMODE(now.st_mode) != mode:
-            os.chmod(path, mode)
-    elif stat.S_ISLNK(status.st_mode):
-        if now is None and kept.content is not None:
-            os.symlink(kept.content, path)
-    elif not stat.S_ISREG(status.st_mode):
-        if now is None:
-            return "%s (a special file)" % _shown(path)
-    elif kept.content is None:
-        if now is None or stamp(now) != stamp(status):
-            return "%s (too large to be kept)" % _shown(path)
-    else:
-        _write(path, kept.content, created=now is None)
-        os.chmod(path, mode)
-        _set_times(path, status)
+        os.chmod(path, stat.S_IMODE(status.st_mode))
+    elif stat.S_ISREG(status.st_mode):
+        return _bring_back_file(path, kept, now)
+    elif now is None and kept.content is None:
+        return "%s (a special file)" % _shown(path)
+    elif now is None and kept.content is not None:
+        os.symlink(kept.content, path)
     return ""
 
 
-def _write(path: bytes, content: bytes, created: bool) -> None:
+def _bring_back_file(path: bytes, kept: _Kept, now: Optional[os.stat_result]) -> str:
+    if kept.content is not None:
+        _write(path, kept.content, created=now is None)
+        os.chmod(path, stat.S_IMODE(kept.status.st_mode))
+        _set_times(path, kept.status)
+    elif now is None or stamp(now) != stamp(kept.status):
+        return "%s (too large to be kept)" % _shown(path)
+    return ""
+
+
+def _status(path: bytes) -> Optional[os.stat_result]:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: bytes, content: bytes, *, created: bool) -> None:
     if created:
         fd = os.open(path, _CREATE, 0o600)
     else:
@@ -275,10 +281,8 @@ def _write(path: bytes, content: bytes, created: bool) -> None:
 
 
 def _set_times(path: bytes, status: os.stat_result) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
-    except OSError:
-        pass
 
 
 def _problem(path: bytes, problem: OSError) -> str:
