@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from conveyor_cli.engine.events import Emit, Event
+from conveyor_cli.engine.events import Emit, Event, RunEnded
 
 
 class Fanout:
-    """Passes each event to its sinks, in their order: the journal comes first.
+    """Passes each event to its sinks, in their order: the journal comes first, `RunEnded` is last.
 
     A sink that raises is dropped and the others go on; `on_error` is told, so that it can end the
     run: an event is emitted deep inside the engine, where no one could handle the sink's error.
@@ -23,7 +23,7 @@ class Fanout:
         self._sinks.append(sink)
 
     def close(self) -> None:
-        """Pass nothing on any more: what still happens in a sandbox is no part of the run."""
+        """Pass nothing on any more: what happens in a sandbox after a run is no part of it."""
         self._sinks.clear()
 
     def emit(self, event: Event) -> None:
@@ -34,3 +34,5 @@ class Fanout:
             except Exception as error:  # noqa: BLE001 - told to `on_error`, which raises it later
                 self._sinks.remove(sink)
                 self._on_error(error)
+        if isinstance(event, RunEnded):
+            self.close()

@@ -83,12 +83,18 @@ def test_the_report_is_as_documented(conveyor: Command) -> None:
         "stderr": "err\n",
         "result": "42",
         "error": None,
+        "lost": "",
     }
     assert [unit["span"] for unit in units] == [[line, line] for line in range(1, 6)]
     assert [unit["index"] for unit in units] == list(range(5))
     for unit in units:
         assert unit["status"] == "ok"
         assert 0 < unit["ready_at"] <= unit["started_at"] <= unit["finished_at"]
+    assert report["checkpoints"]
+    for taken in report["checkpoints"]:
+        assert taken["why_not"] == ""
+        assert 0 < taken["seconds"] < 1
+        assert taken["resident"] > 1_000_000
     metrics = report["metrics"]
     for name in ("wall_s", "decode_s", "tool_s", "overlap_s", "exposed_tool_s", "ideal_s",
                  "efficiency", "overhead_s", "ttft_s", "tokens_per_s"):  # fmt: skip
@@ -303,17 +309,59 @@ def test_a_unit_that_takes_too_long_is_stopped(conveyor: Command, sandbox: str) 
 
 
 def test_a_crash_costs_the_call_and_not_the_session(conveyor: Command) -> None:
-    """The interpreter starts afresh, files stay, and the next call works."""
+    """Variables are what they were before the call, files stay, and the model is told so."""
     script = conveyor.script(
+        "```python\nbefore = 1\n```",
         "```python\nopen('f', 'w').write('kept')\nimport os, signal\n"
         "os.kill(os.getpid(), signal.SIGSEGV)\n```",
-        "```python\nprint(open('f').read(), 'os' in globals())\n```",
+        "```python\nprint(open('f').read(), before, 'os' in globals())\n```",
         "ok",
     )
+    assert conversation(conveyor, str(script)) == []
     done = conveyor("run", "-p", "hi", "--script", script, "--sandbox", "local", "--json")
-    first, second = done.json["calls"]
-    assert (first["status"], first["error"]["kind"]) == ("error", "crash")
-    assert second["output"] == "kept False\n"
+    _, crashed, after = done.json["calls"]
+    assert (crashed["status"], crashed["error"]["kind"]) == ("error", "crash")
+    assert crashed["lost"].startswith("the interpreter was lost")
+    assert after["output"] == "kept 1 False\n"
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("mode", ["partial", "sequential"])
+def test_a_call_taken_back_leaves_nothing(conveyor: Command, sandbox: str, mode: str) -> None:
+    """Variables, files and folder are those of before; earlier calls' own stay."""
+    script = conveyor.script(
+        "```python\nimport os\nx = [1]\nopen('f', 'w').write('one')\n```",
+        "```python\nx.append(2)\nopen('f', 'a').write('two')\nos.mkdir('d')\nos.chdir('d')\n"
+        "os.environ['E'] = '1'\nprint('gone')\ndef g():\n    return x\n    global x\n```",
+        "```python\nprint(x, open('f').read(), os.listdir(), os.getcwd(), 'E' in os.environ)\n```",
+        "ok",
+    )
+    done = conveyor(
+        "run", "-p", "hi", "--script", script, "--sandbox", sandbox, "--json", "--mode", mode
+    )
+    _, invalid, after = done.json["calls"]
+    assert (invalid["status"], invalid["error"]["kind"]) == ("rolled_back", "syntax")
+    assert (invalid["output"], invalid["lost"]) == ("", "")
+    assert after["output"] == "[1] one ['f'] /workspace False\n"
+
+
+def test_without_undo_a_call_taken_back_costs_the_variables(conveyor: Command) -> None:
+    """`--no-undo`: that is the price, and it is said to user and model."""
+    script = conveyor.script(
+        "```python\nx = 1\n```",
+        "```python\ny = 1\nz = = 2\n```",
+        "```python\nprint('x' in globals())\n```",
+        "ok",
+    )
+    done = conveyor(
+        "run", "-p", "hi", "--script", script, "--sandbox", "local", "--json", "--no-undo"
+    )
+    _, invalid, after = done.json["calls"]
+    assert invalid["lost"] == (
+        "gone with it: variables of earlier code (undo is off), files that it wrote"
+    )
+    assert after["output"] == "False\n"
+    assert {taken["why_not"] for taken in done.json["checkpoints"]} == {"undo is off"}
 
 
 @pytest.mark.docker
