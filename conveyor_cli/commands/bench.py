@@ -161,6 +161,47 @@ def start(
 
 
 @app.command()
+def undo(
+    sandbox: options.SandboxKind = None,
+    rounds: Annotated[int, typer.Option(min=3, help="Calls at each size.")] = 20,
+    *,
+    json: Json = False,
+) -> None:
+    """What undo costs a call, at interpreters of 30, 100 and 500 MB; medians, in milliseconds.
+
+    The checkpoint is taken between calls. What it costs a call itself is the difference between the
+    same call with undo and without: until it starts, and while it writes to 4 MiB of memory.
+    """
+    import asyncio
+    from dataclasses import fields
+    from json import dumps
+
+    from conveyor_cli.bench.undo import SIZES, Cost, measure_undo
+    from conveyor_cli.compose import sandbox_maker
+    from conveyor_sandbox.sandbox import Sandbox
+
+    task = _task(sandbox)
+
+    def make(undo: bool) -> Sandbox:  # noqa: FBT001 - what the caller knows
+        options = task.sandbox.model_copy(update={"undo": undo, "memory": 2 << 30})
+        return sandbox_maker(options)()
+
+    rows: list[dict[str, object]] = []
+    for size in SIZES:
+        cost = asyncio.run(measure_undo(make, size, rounds))
+        times = {
+            f"{it.name}_ms": round(getattr(cost, it.name) * 1000, 3)
+            for it in fields(Cost)
+            if it.name != "resident"
+        }
+        rows.append({"resident_mb": cost.resident // 1_000_000, **times})
+    if json:
+        typer.echo(dumps(rows))
+    else:
+        _print_table(rows)
+
+
+@app.command()
 def split(
     chunk: Annotated[int, typer.Option(min=1, help="Characters a delta.")] = 4,
     *,
