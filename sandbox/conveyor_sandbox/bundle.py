@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 
 _MODULES = (
+    "aio",
     "answers",
     "call",
     "capture",

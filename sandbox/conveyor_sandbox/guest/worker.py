@@ -6,21 +6,24 @@ its control socket is the model's code's word as much as its own; the supervisor
 
 from __future__ import annotations
 
+import atexit
 import sys
 import types
 from contextlib import suppress
-from os import _exit, getpid, write
+from importlib.machinery import ModuleSpec
+from os import _exit, getcwd, getpid, write
 from time import monotonic
 
+from .aio import COROUTINE, SessionLoop
 from .call import Call
-from .failures import cut, describe, describe_syntax
+from .failures import cut, describe, describe_syntax, remember
 from .frames import FrameDecoder, encode
 from .settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from typing import Any, Optional
+    from typing import Any, NoReturn, Optional
 
     from .frames import Frame
 
@@ -34,33 +37,41 @@ class Worker:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._pid = getpid()
-        self._main = types.ModuleType("__main__")
-        self._main.__dict__["__builtins__"] = sys.modules["builtins"]
-        sys.modules["__main__"] = self._main
+        self._main = _make_main()
+        self._file = str(self._main.__file__)
         self._call: Optional[Call] = None
         self._number = 0
         self._streams = (sys.stdout, sys.stderr)
         self._settings = Settings()
+        self._loop = SessionLoop(self._settings)
 
     def serve(self) -> None:
         """Do what the supervisor asks, until it hangs up."""
         decoder = FrameDecoder()
         while True:
-            data = self._control.recv(65536)
+            data = self._receive()
             if not data:
                 return
             for frame in decoder.feed(data):
                 answer = self._do(frame)
                 self._control.sendall(encode(answer))
 
+    def _receive(self) -> bytes:
+        """Wait for what the supervisor has to say. Tasks of the code go on meanwhile."""
+        self._loop.wait(self._control)
+        if getpid() != self._pid:  # a task forked
+            self._end_child(0)
+        return self._control.recv(65536)
+
     def _do(self, frame: Frame) -> Frame:
         if self._call is None or frame["call"] != self._number:
             self._number = frame["call"]
-            self._call = Call(self._number)
+            self._call = Call(self._number, self._file)
+            self._main.__dict__.pop("__warningregistry__", None)  # whose key is a line's number
         done = self._run(self._call, frame) if frame["op"] == "run" else self._end(self._call)
         self._flush()
         if getpid() != self._pid:
-            _leave_child(done)
+            self._leave_child(done)
         done.update(call=frame["call"], index=frame.get("index"))
         return done
 
@@ -72,6 +83,7 @@ class Worker:
 
     def _run(self, call: Call, frame: Frame) -> Frame:
         began = {"ev": "started", "call": frame["call"], "index": frame["index"], "t": monotonic()}
+        self._settings.begin()
         self._control.sendall(encode(began))
         call.add(frame["text"])
         call.value = None
@@ -83,21 +95,28 @@ class Worker:
             error = describe_syntax(problem, frame["text"])
         else:
             try:
-                call.value = self._execute(code, shown)
+                call.value = self._execute(frame["text"], code, shown)
             except BaseException as problem:  # noqa: BLE001 - what the code raises is its outcome
                 exited = isinstance(problem, SystemExit) and problem.code in (None, 0)
                 error = None if exited else describe(problem)
+                remember(problem)
         return {"ev": "finished", "error": error, "exited": exited, "t": monotonic()}
 
-    def _execute(self, code: Any, shown: Any) -> Any:
+    def _execute(self, text: str, code: Any, shown: Any) -> Any:
         """Run code as `__main__`; returns the value of the expression."""
         names = self._main.__dict__
+        with suppress(Exception):  # without a loop it may well run all the same
+            self._loop.enter(text)
         try:
             self._settings.restore()
+            self._loop.see()
+            if (code.co_flags | (shown.co_flags if shown is not None else 0)) & COROUTINE:
+                return self._loop.run((code, shown), names)
             exec(code, names)  # noqa: S102 - what a worker is for
             return eval(shown, names) if shown is not None else None  # noqa: S307
         finally:
             self._settings.lay_aside()
+            self._loop.unsee()
 
     def _end(self, call: Call) -> Frame:
         error: Optional[Frame] = None
@@ -122,14 +141,39 @@ class Worker:
             self._settings.lay_aside()
 
 
-def _leave_child(done: Frame) -> None:
-    """The code forked, and its child came to the end of its unit: that is the child's end.
+    def _leave_child(self, done: Frame) -> NoReturn:
+        """The code forked, and its child came to the end of its unit: that is the child's end.
 
-    It must not answer for its parent. It ends as a script does, which it knows no further text of.
+        It must not answer for its parent. It ends as a script does, which it knows no further text
+        of.
+        """
+        error = done["error"]
+        if error is None:
+            self._end_child(0)
+        write(2, error["traceback"].encode("utf-8", "replace"))
+        code = error["message"] if error["kind"] == "exit" else "1"
+        self._end_child(int(code) & 0xFF if code.lstrip("-").isdecimal() else 1)
+
+    def _end_child(self, code: int) -> NoReturn:
+        with suppress(BaseException):
+            atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way
+        self._flush()
+        _exit(code)
+
+
+def _make_main() -> types.ModuleType:
+    """The module that the code runs in, as if the workspace had been given to `python3` to run.
+
+    So it has a `__file__` there, where no file needs to be. A process that `multiprocessing` spawns
+    sees by the name in `__spec__` that it cannot import this module, and does not try.
     """
-    error = done["error"]
-    if error is None:
-        _exit(0)
-    write(2, error["traceback"].encode("utf-8", "replace"))
-    code = error["message"] if error["kind"] == "exit" else "1"
-    _exit(int(code) & 0xFF if code.lstrip("-").isdecimal() else 1)
+    main = types.ModuleType("__main__")
+    names = main.__dict__
+    names["__builtins__"] = sys.modules["builtins"]
+    names["__spec__"] = ModuleSpec("__main__", None)
+    names["__file__"] = sys.argv[0] = "%s/__main__.py" % getcwd()
+    names["__cached__"] = None
+    if sys.version_info < (3, 14):
+        names["__annotations__"] = {}
+    sys.modules["__main__"] = main
+    return main
