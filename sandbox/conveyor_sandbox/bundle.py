@@ -15,6 +15,7 @@ _MODULES = (
     "frames",
     "host",
     "process",
+    "script",
     "settings",
     "supervisor",
     "worker",

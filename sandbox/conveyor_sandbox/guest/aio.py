@@ -58,7 +58,7 @@ class SessionLoop:
     def enter(self, text: str) -> None:
         """A unit of this text is about to run: have a loop, if it may want one."""
         if "asyncio" in sys.modules or "async" in text or "await" in text:
-            if self._asyncio is None:
+            if self._asyncio is None or sys.modules.get("asyncio") is not self._asyncio:
                 self._import()
             if self._current() is None:
                 self._make()

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import atexit
 import sys
-import types
 from contextlib import suppress
-from importlib.machinery import ModuleSpec
-from os import _exit, getcwd, getpid, write
+from os import _exit, getpid, write
 from time import monotonic
 
 from .aio import COROUTINE, SessionLoop
 from .call import Call
 from .failures import cut, describe, describe_syntax, remember
 from .frames import FrameDecoder, encode
+from .script import Script
 from .settings import Settings
 
 TYPE_CHECKING = False
@@ -37,8 +36,8 @@ class Worker:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._pid = getpid()
-        self._main = _make_main()
-        self._file = str(self._main.__file__)
+        self._script = Script()
+        self._hook = sys.excepthook
         self._call: Optional[Call] = None
         self._number = 0
         self._streams = (sys.stdout, sys.stderr)
@@ -66,8 +65,8 @@ class Worker:
     def _do(self, frame: Frame) -> Frame:
         if self._call is None or frame["call"] != self._number:
             self._number = frame["call"]
-            self._call = Call(self._number, self._file)
-            self._main.__dict__.pop("__warningregistry__", None)  # whose key is a line's number
+            self._call = Call(self._number, self._script.file)
+            self._script.begin_call()
         done = self._run(self._call, frame) if frame["op"] == "run" else self._end(self._call)
         self._flush()
         if getpid() != self._pid:
@@ -100,12 +99,14 @@ class Worker:
                 exited = isinstance(problem, SystemExit) and problem.code in (None, 0)
                 error = None if exited else describe(problem)
                 remember(problem)
+                self._call_hook(problem)
         return {"ev": "finished", "error": error, "exited": exited, "t": monotonic()}
 
     def _execute(self, text: str, code: Any, shown: Any) -> Any:
         """Run code as `__main__`; returns the value of the expression."""
-        names = self._main.__dict__
-        with suppress(Exception):  # without a loop it may well run all the same
+        names = self._script.names
+        with suppress(Exception):  # without it, it may well run all the same
+            self._script.before(text)
             self._loop.enter(text)
         try:
             self._settings.restore()
@@ -117,6 +118,20 @@ class Worker:
         finally:
             self._settings.lay_aside()
             self._loop.unsee()
+            self._script.after()
+
+    def _call_hook(self, problem: BaseException) -> None:
+        """A script's own `sys.excepthook` is told of what ends it."""
+        hook = getattr(sys, "excepthook", None)
+        if hook is self._hook or not callable(hook) or isinstance(problem, SystemExit):
+            return
+        try:
+            self._settings.restore()
+            hook(type(problem), problem, problem.__traceback__)
+        except BaseException as another:  # noqa: BLE001 - it is the model's code too
+            write(2, ("Error in sys.excepthook:\n" + describe(another)["traceback"]).encode())
+        finally:
+            self._settings.lay_aside()
 
     def _end(self, call: Call) -> Frame:
         error: Optional[Frame] = None
@@ -159,21 +174,3 @@ class Worker:
             atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way
         self._flush()
         _exit(code)
-
-
-def _make_main() -> types.ModuleType:
-    """The module that the code runs in, as if the workspace had been given to `python3` to run.
-
-    So it has a `__file__` there, where no file needs to be. A process that `multiprocessing` spawns
-    sees by the name in `__spec__` that it cannot import this module, and does not try.
-    """
-    main = types.ModuleType("__main__")
-    names = main.__dict__
-    names["__builtins__"] = sys.modules["builtins"]
-    names["__spec__"] = ModuleSpec("__main__", None)
-    names["__file__"] = sys.argv[0] = "%s/__main__.py" % getcwd()
-    names["__cached__"] = None
-    if sys.version_info < (3, 14):
-        names["__annotations__"] = {}
-    sys.modules["__main__"] = main
-    return main
