@@ -181,9 +181,9 @@ class SessionLoop:
 
         # A set of epoll descriptors is shared with the checkpoint, which is a fork.
         selectors.DefaultSelector = selectors.PollSelector  # type: ignore[misc, assignment]
-        events: Any = asyncio.events
-        get_running, self._set_running = events._get_running_loop, events._set_running_loop
-        set_current = events.set_event_loop
+        package: Any = asyncio
+        get_running, self._set_running = package._get_running_loop, package._set_running_loop  # noqa: SLF001
+        set_current = package.set_event_loop
 
         def get_running_loop() -> Any:
             loop = get_running()
@@ -201,12 +201,12 @@ class SessionLoop:
                 if self._is_only_seen(get_running()):
                     self._set_running(self._current())
 
-        for module in (events, asyncio):
-            module._get_running_loop = get_running_loop
-            module._set_running_loop = set_running_loop
+        for module in (package, package.events):
+            module._get_running_loop = get_running_loop  # noqa: SLF001 - what `asyncio.run` asks
+            module._set_running_loop = set_running_loop  # noqa: SLF001
             module.set_event_loop = set_event_loop
         self._copy_context = copy_context
-        self._asyncio = asyncio
+        self._asyncio = package
 
     def _is_only_seen(self, loop: Any) -> bool:
         return (

@@ -81,7 +81,7 @@ class Call:
 
     def check(self) -> None:
         """Compile the call as a whole, for what only the whole shows. Raises as `compile`."""
-        if len(self._texts) < 2:
+        if len(self._texts) <= 1:
             return
         # Each unit has given its own warnings already. `catch_warnings` would make Python forget
         # which ones of the whole program it has shown.

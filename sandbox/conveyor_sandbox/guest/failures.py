@@ -23,6 +23,14 @@ _NOT_PYTHON = re.compile(r"\s*(%%?|!)\s*[A-Za-z.]")
 """The start of a line that IPython would not have taken for Python."""
 
 
+def is_good_exit(problem: BaseException) -> bool:
+    """Whether it is `sys.exit()` without an error."""
+    if not isinstance(problem, SystemExit):
+        return False
+    code = problem.code
+    return code is None or (isinstance(code, int) and int(code) == 0)
+
+
 def describe(problem: BaseException) -> Frame:
     """An exception that ended a unit, its traceback as Python would have printed it."""
     if isinstance(problem, SystemExit):

@@ -14,7 +14,7 @@ from time import monotonic
 
 from .aio import COROUTINE, SessionLoop
 from .call import Call
-from .failures import cut, describe, describe_syntax, remember
+from .failures import cut, describe, describe_syntax, is_good_exit, remember
 from .frames import FrameDecoder, encode
 from .script import Script
 from .settings import Settings
@@ -96,7 +96,7 @@ class Worker:
             try:
                 call.value = self._execute(frame["text"], code, shown)
             except BaseException as problem:  # noqa: BLE001 - what the code raises is its outcome
-                exited = isinstance(problem, SystemExit) and problem.code in (None, 0)
+                exited = is_good_exit(problem)
                 error = None if exited else describe(problem)
                 remember(problem)
                 self._call_hook(problem)
@@ -154,7 +154,6 @@ class Worker:
             return repr(value)
         finally:
             self._settings.lay_aside()
-
 
     def _leave_child(self, done: Frame) -> NoReturn:
         """The code forked, and its child came to the end of its unit: that is the child's end.
