@@ -7,6 +7,7 @@ from functools import cache
 from importlib import resources
 
 _MODULES = (
+    "aio",
     "answers",
     "call",
     "capture",
@@ -18,6 +19,7 @@ _MODULES = (
     "polling",
     "process",
     "processes",
+    "script",
     "settings",
     "supervisor",
     "undo",

@@ -115,14 +115,18 @@ class Lab:
 
     def until(self, *kinds: type) -> list[Report]:
         """What is reported, up to a report of one of these kinds (or the sandbox's death)."""
-        return self.do(self._until((*kinds, Died)))
+        return self.until_report(lambda it: isinstance(it, kinds))
 
-    async def _until(self, kinds: tuple[type, ...]) -> list[Report]:
+    async def _until(self, wanted: Callable[[Report], bool]) -> list[Report]:
         reports = []
         async with asyncio.timeout(60):
-            while not (reports and isinstance(reports[-1], kinds)):
+            while not (reports and wanted(reports[-1])):
                 reports.append(await self._reports.get())
         return reports
+
+    def until_report(self, wanted: Callable[[Report], bool]) -> list[Report]:
+        """What is reported, up to the report that is wanted (or the sandbox's death)."""
+        return self.do(self._until(lambda it: wanted(it) or isinstance(it, Died)))
 
     def until_output(self, text: str) -> None:
         """Until the code has written this text."""

@@ -6,8 +6,15 @@ import __future__
 import linecache
 import re
 import warnings as _warnings
-from ast import Constant, Expr, Expression, Pass, PyCF_ONLY_AST, copy_location
-from warnings import catch_warnings
+from ast import (
+    Constant,
+    Expr,
+    Expression,
+    Pass,
+    PyCF_ALLOW_TOP_LEVEL_AWAIT,
+    PyCF_ONLY_AST,
+    copy_location,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,22 +32,27 @@ for _name in __future__.all_feature_names:
 class Call:
     """The text of a call as far as it has come, and what its units leave to each other."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, main_file: str) -> None:
         self.filename = "<call %d>" % number
+        self._main_file = main_file
         self.value: Any = None
         """The value of the last unit's last expression."""
         self._texts: List[str] = []
         self._lines: List[str] = []
-        self._flags = 0
+        self._flags = PyCF_ALLOW_TOP_LEVEL_AWAIT
 
     def add(self, text: str) -> None:
-        """Make the text known to tracebacks and `inspect`, which ask `linecache`."""
+        """Make the text known to tracebacks and `inspect`, which ask `linecache`.
+
+        For a class, `inspect` looks into the file of its module: that is the call that runs.
+        """
         cut_between = self._texts and self._texts[-1][-1:] == "\r" and text[:1] == "\n"
         self._lines += [line + "\n" for line in _NEWLINE.split(text[1:] if cut_between else text)]
         if self._lines[-1] == "\n":
             self._lines.pop()
         self._texts.append(text)
-        _sources[self.filename] = (len(self._lines), None, self._lines, self.filename)
+        for name in (self.filename, self._main_file):
+            _sources[name] = (len(self._lines), None, self._lines, name)
 
     def compile(self, text: str, line: int) -> Tuple[Any, Any]:
         """The unit as code to execute, and its last expression as code to evaluate (or None).
@@ -69,10 +81,20 @@ class Call:
 
     def check(self) -> None:
         """Compile the call as a whole, for what only the whole shows. Raises as `compile`."""
-        if len(self._texts) > 1:
-            with catch_warnings(module=_warnings):
-                _warnings.simplefilter("ignore")  # each unit has given its own already
-                compile("".join(self._texts), self.filename, "exec", dont_inherit=True)
+        if len(self._texts) <= 1:
+            return
+        # Each unit has given its own warnings already. `catch_warnings` would make Python forget
+        # which ones of the whole program it has shown.
+        filters = _warnings.filters
+        silence = ("ignore", None, Warning, None, 0)
+        if isinstance(filters, list):
+            filters.insert(0, silence)
+        try:
+            text = "".join(self._texts)
+            compile(text, self.filename, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        finally:
+            if isinstance(filters, list):
+                filters.remove(silence)
 
 
 def _is_string(node: stmt) -> bool:

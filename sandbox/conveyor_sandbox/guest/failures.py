@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
+
+from .aio import in_machinery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Optional
+
     from .frames import Frame
 
 _SHOWN = 64 * 1024
@@ -15,6 +21,14 @@ _NO_INPUT = "EOF when reading a line"
 """What `input()` says: standard input is empty in a sandbox."""
 _NOT_PYTHON = re.compile(r"\s*(%%?|!)\s*[A-Za-z.]")
 """The start of a line that IPython would not have taken for Python."""
+
+
+def is_good_exit(problem: BaseException) -> bool:
+    """Whether it is `sys.exit()` without an error."""
+    if not isinstance(problem, SystemExit):
+        return False
+    code = problem.code
+    return code is None or (isinstance(code, int) and int(code) == 0)
 
 
 def describe(problem: BaseException) -> Frame:
@@ -33,6 +47,15 @@ def describe_syntax(problem: BaseException, text: str) -> Frame:
         error["message"] = cut("%s (%s)" % (error["message"], hint % line.splitlines()[0][:80]))
         error["traceback"] += hint % line.splitlines()[0][:80] + "\n"
     return error
+
+
+def remember(problem: BaseException) -> None:
+    """What ended the program, for `pdb.pm()` and its like in a later call."""
+    problem.__traceback__ = _trace(problem)
+    sys.last_type, sys.last_value = type(problem), problem
+    sys.last_traceback = problem.__traceback__
+    if sys.version_info >= (3, 12):
+        sys.last_exc = problem
 
 
 def _kind(problem: BaseException) -> str:
@@ -54,15 +77,26 @@ def _describe_exit(problem: SystemExit) -> Frame:
 
 
 def _describe(problem: BaseException, kind: str) -> Frame:
-    trace = problem.__traceback__
-    while trace is not None and _is_ours(trace.tb_frame.f_globals):
-        trace = trace.tb_next
     name, message = _name(problem), _text(problem)
     try:
-        text = "".join(traceback.format_exception(type(problem), problem, trace))
+        text = "".join(traceback.format_exception(type(problem), problem, _trace(problem)))
     except BaseException:  # noqa: BLE001 - it may be the model's code that is asked for its text
         text = "%s: %s\n" % (name, message)
     return {"kind": kind, "type": name, "message": message, "traceback": cut(text)}
+
+
+def _trace(problem: BaseException) -> Optional[TracebackType]:
+    """Its traceback, from the code's own first frame to its last."""
+    trace = problem.__traceback__
+    while trace is not None and in_machinery(trace.tb_frame):
+        trace = trace.tb_next
+    last = trace
+    while last is not None and last.tb_next is not None:
+        if _is_ours(last.tb_next.tb_frame.f_globals):  # who handled an interrupt
+            last.tb_next = None
+        else:
+            last = last.tb_next
+    return trace
 
 
 def _is_ours(names: dict) -> bool:  # type: ignore[type-arg] # not a type to subscript in 3.8

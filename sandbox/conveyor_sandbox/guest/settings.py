@@ -6,6 +6,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import sys
 
+from .aio import in_machinery
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List
@@ -19,7 +21,8 @@ class Settings:
     """What the code has set, which holds while it runs and is laid aside between units.
 
     Signal handlers: a signal that comes between units is handled when the next one begins, but
-    for SIGINT, which then interrupts nothing. Trace and profile functions. The recursion limit.
+    for SIGINT, which then interrupts nothing but a task that runs. Trace and profile functions.
+    The recursion limit.
     """
 
     def __init__(self) -> None:
@@ -28,13 +31,19 @@ class Settings:
         self._limit = sys.getrecursionlimit()
         self._trace: Any = None
         self._profile: Any = None
+        self.code_runs = False
+        """Whether tasks of the code run though no unit does."""
         _signal.signal(_signal.SIGINT, self._miss)
+
+    def begin(self) -> None:
+        """A unit begins: an interrupt that came before was not meant for it."""
+        self._missed = [number for number in self._missed if number != _signal.SIGINT]
 
     def restore(self) -> None:
         """The code runs. What its handler of a missed signal raises is raised here."""
         for number, handler in self._handlers.items():
             _signal.signal(number, handler)
-        missed = [number for number in self._missed if number != _signal.SIGINT]
+        missed = [number for number in self._missed if not self._is_asyncios(number)]
         self._missed.clear()
         sys.setprofile(self._profile)
         sys.settrace(self._trace)
@@ -59,8 +68,14 @@ class Settings:
                 self._handlers[number] = handler
                 _signal.signal(number, self._miss)
 
-    def _miss(self, number: int, _frame: Any) -> None:
+    def _miss(self, number: int, frame: Any) -> None:
+        if number == _signal.SIGINT and self.code_runs and not in_machinery(frame):
+            raise KeyboardInterrupt
         self._missed.append(number)
+
+    def _is_asyncios(self, number: int) -> bool:
+        """Whether a loop handles the signal, which it is told of in a way that misses none."""
+        return getattr(self._handlers.get(number), "__name__", "") == "_sighandler_noop"
 
 
 def _restore_limit(limit: int) -> None:

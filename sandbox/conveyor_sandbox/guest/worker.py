@@ -6,23 +6,25 @@ its control socket is the model's code's word as much as its own; the supervisor
 
 from __future__ import annotations
 
+import atexit
 import sys
-import types
 from contextlib import suppress
 from os import _exit, getpid, write
 from socket import CMSG_SPACE, MSG_CMSG_CLOEXEC
 from time import monotonic
 
+from .aio import COROUTINE, SessionLoop
 from .call import Call
 from .checkpoint import NotFrozen, freeze
-from .failures import cut, describe, describe_syntax
+from .failures import cut, describe, describe_syntax, is_good_exit, remember
 from .frames import FrameDecoder, encode
+from .script import Script
 from .settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from typing import Any, Optional
+    from typing import Any, NoReturn, Optional
 
     from .frames import Frame
 
@@ -41,13 +43,13 @@ class Worker:
         self._control = control
         self._channel = -1
         self._pid = getpid()
-        self._main = types.ModuleType("__main__")
-        self._main.__dict__["__builtins__"] = sys.modules["builtins"]
-        sys.modules["__main__"] = self._main
+        self._script = Script()
+        self._hook = sys.excepthook
         self._call: Optional[Call] = None
         self._number = 0
         self._streams = (sys.stdout, sys.stderr)
         self._settings = Settings()
+        self._loop = SessionLoop(self._settings)
 
     def serve(self) -> None:
         """Do what the supervisor asks, until it hangs up."""
@@ -60,13 +62,6 @@ class Worker:
                 answer = self._checkpoint(frame) if frame["op"] == "checkpoint" else self._do(frame)
                 if answer is not None:
                     self._control.sendall(encode(answer))
-
-    def _receive(self) -> bytes:
-        """What the supervisor says next; a channel that comes with it is for a checkpoint."""
-        data, rights, _, _ = self._control.recvmsg(65536, _ROOM, MSG_CMSG_CLOEXEC)
-        for _, _, descriptors in rights:
-            self._channel = int.from_bytes(descriptors[:4], sys.byteorder)
-        return data
 
     def _checkpoint(self, frame: Frame) -> Optional[Frame]:
         """Leave a frozen copy behind. None: this is the copy, which is the worker now."""
@@ -81,14 +76,28 @@ class Worker:
         answer = {"ev": "checkpointed", "call": frame["call"], "index": frame["index"]}
         return {**answer, "why_not": why_not, "t": monotonic()}
 
+    def _receive(self) -> bytes:
+        """Wait for what the supervisor has to say. Tasks of the code go on meanwhile.
+
+        A channel that comes with it is for a checkpoint.
+        """
+        self._loop.wait(self._control)
+        if getpid() != self._pid:  # a task forked
+            self._end_child(0)
+        data, rights, _, _ = self._control.recvmsg(65536, _ROOM, MSG_CMSG_CLOEXEC)
+        for _, _, descriptors in rights:
+            self._channel = int.from_bytes(descriptors[:4], sys.byteorder)
+        return data
+
     def _do(self, frame: Frame) -> Frame:
         if self._call is None or frame["call"] != self._number:
             self._number = frame["call"]
-            self._call = Call(self._number)
+            self._call = Call(self._number, self._script.file)
+            self._script.begin_call()
         done = self._run(self._call, frame) if frame["op"] == "run" else self._end(self._call)
         self._flush()
         if getpid() != self._pid:
-            _leave_child(done)
+            self._leave_child(done)
         done.update(call=frame["call"], index=frame.get("index"))
         return done
 
@@ -100,6 +109,7 @@ class Worker:
 
     def _run(self, call: Call, frame: Frame) -> Frame:
         began = {"ev": "started", "call": frame["call"], "index": frame["index"], "t": monotonic()}
+        self._settings.begin()
         self._control.sendall(encode(began))
         call.add(frame["text"])
         call.value = None
@@ -111,19 +121,42 @@ class Worker:
             error = describe_syntax(problem, frame["text"])
         else:
             try:
-                call.value = self._execute(code, shown)
+                call.value = self._execute(frame["text"], code, shown)
             except BaseException as problem:  # noqa: BLE001 - what the code raises is its outcome
-                exited = isinstance(problem, SystemExit) and problem.code in (None, 0)
+                exited = is_good_exit(problem)
                 error = None if exited else describe(problem)
+                remember(problem)
+                self._call_hook(problem)
         return {"ev": "finished", "error": error, "exited": exited, "t": monotonic()}
 
-    def _execute(self, code: Any, shown: Any) -> Any:
+    def _execute(self, text: str, code: Any, shown: Any) -> Any:
         """Run code as `__main__`; returns the value of the expression."""
-        names = self._main.__dict__
+        names = self._script.names
+        with suppress(Exception):  # without it, it may well run all the same
+            self._script.before(text)
+            self._loop.enter(text)
         try:
             self._settings.restore()
+            self._loop.see()
+            if (code.co_flags | (shown.co_flags if shown is not None else 0)) & COROUTINE:
+                return self._loop.run((code, shown), names)
             exec(code, names)  # noqa: S102 - what a worker is for
             return eval(shown, names) if shown is not None else None  # noqa: S307
+        finally:
+            self._settings.lay_aside()
+            self._loop.unsee()
+            self._script.after()
+
+    def _call_hook(self, problem: BaseException) -> None:
+        """A script's own `sys.excepthook` is told of what ends it."""
+        hook = getattr(sys, "excepthook", None)
+        if hook is self._hook or not callable(hook) or isinstance(problem, SystemExit):
+            return
+        try:
+            self._settings.restore()
+            hook(type(problem), problem, problem.__traceback__)
+        except BaseException as another:  # noqa: BLE001 - it is the model's code too
+            write(2, ("Error in sys.excepthook:\n" + describe(another)["traceback"]).encode())
         finally:
             self._settings.lay_aside()
 
@@ -149,15 +182,21 @@ class Worker:
         finally:
             self._settings.lay_aside()
 
+    def _leave_child(self, done: Frame) -> NoReturn:
+        """The code forked, and its child came to the end of its unit: that is the child's end.
 
-def _leave_child(done: Frame) -> None:
-    """The code forked, and its child came to the end of its unit: that is the child's end.
+        It must not answer for its parent. It ends as a script does, which it knows no further text
+        of.
+        """
+        error = done["error"]
+        if error is None:
+            self._end_child(0)
+        write(2, error["traceback"].encode("utf-8", "replace"))
+        code = error["message"] if error["kind"] == "exit" else "1"
+        self._end_child(int(code) & 0xFF if code.lstrip("-").isdecimal() else 1)
 
-    It must not answer for its parent. It ends as a script does, which it knows no further text of.
-    """
-    error = done["error"]
-    if error is None:
-        _exit(0)
-    write(2, error["traceback"].encode("utf-8", "replace"))
-    code = error["message"] if error["kind"] == "exit" else "1"
-    _exit(int(code) & 0xFF if code.lstrip("-").isdecimal() else 1)
+    def _end_child(self, code: int) -> NoReturn:
+        with suppress(BaseException):
+            atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way
+        self._flush()
+        _exit(code)
