@@ -493,3 +493,26 @@ for thing in gc.get_objects():
     lab.guest.restart()
     lab.until(Restarted)
     assert lab.alive()
+
+
+# Tasks of the session's event loop
+
+
+def test_tasks_come_back(lab: Lab) -> None:
+    """What waits in the loop at the checkpoint goes on after a rollback, from there."""
+    lab.call(
+        "import asyncio\nseen = []\n",
+        "async def count():\n"
+        "    for n in range(3):\n"
+        "        await gate.get()\n"
+        "        seen.append(n)\n",
+        "gate = asyncio.Queue(); task = asyncio.create_task(count()); gate.put_nowait(1)\n",
+        "await asyncio.sleep(0.01)\n",
+    )
+    assert shown(lab, "seen") == "[0]"
+    lab.checkpoint()
+    lab.call("gate.put_nowait(1)\n", "await asyncio.sleep(0.01)\n", "seen.append('no')\n")
+    assert lab.roll_back().lost == ()
+    assert shown(lab, "seen") == "[0]"
+    lab.call("gate.put_nowait(1); gate.put_nowait(1)\n", "await task\n")
+    assert shown(lab, "seen") == "[0, 1, 2]"
