@@ -19,9 +19,9 @@ _ASK = "What is the answer?"
 """What follows a success. Without a question, small models write the same code again."""
 
 
-def system_prompt(own: str | None, instructions: Sequence[str]) -> str:
-    """The task's own system text, and what the tools say of themselves."""
-    return "\n\n".join([*([own] if own else []), *instructions])
+def system_prompt(own: str | None, instructions: str) -> str:
+    """The task's own system text, and what the model is told of its tools."""
+    return f"{own}\n\n{instructions}" if own else instructions
 
 
 def observation(
@@ -31,11 +31,12 @@ def observation(
     output: dict[Stream, str],
     *,
     lost: bool,
+    ask: bool,
 ) -> str:
     """What became of a call, for the model.
 
     `last_unit` is the unit that ended the call early, if one did. `lost`: earlier variables are
-    gone with it.
+    gone with it. `ask` for the answer after a success.
     """
     parts = []
     if outcome.status not in (Status.ROLLED_BACK, Status.CANCELLED):  # else nothing was written
@@ -47,9 +48,9 @@ def observation(
         parts.append(f"Result: {shorten(outcome.result)}")
     if outcome.failure is not None:
         parts.append(_failure(outcome, outcome.failure, units, last_unit))
-    elif parts:
+    elif parts and ask:
         parts.append(_ASK)
-    else:
+    elif not parts:
         parts.append("The code ran without output. Use print() to see a value.")
     if lost and not _sandbox_died(outcome):
         parts.append("The interpreter was restarted: variables of earlier code are gone.")
@@ -66,6 +67,8 @@ def _failure(
         )
     if outcome.status is Status.CANCELLED or failure.kind == "cut_off":
         return f"None of the code counts as run: {failure.message}."
+    if failure.kind in ("unknown_tool", "arguments"):
+        return f"The call is not valid, so none of it counts as run: {shorten(failure.message)}."
     why = shorten((failure.traceback or f"{failure.type}: {failure.message}").strip())
     if outcome.status is Status.ROLLED_BACK:
         return f"The code is not valid, so none of it counts as run:\n{why}"
