@@ -79,14 +79,14 @@ class ChatTokenizer:
         if _TOOL_ROLE.search(self.template or ""):
             return list(messages)
         known: list[Message] = []
-        for message in messages:
-            if message.role is not Role.TOOL:
-                known.append(message)
-                continue
-            said = f"<tool_response>\n{message.content}\n</tool_response>"
-            if known and known[-1].role is Role.USER:
-                said = f"{known.pop().content}\n{said}"
-            known.append(Message(Role.USER, said))
+        for message, before in zip(messages, [None, *messages], strict=False):
+            role, said = message.role, message.content
+            if role is Role.TOOL:
+                role, said = Role.USER, f"<tool_response>\n{said}\n</tool_response>"
+            if before is not None and before.role is Role.TOOL and role is Role.USER:
+                gap = "\n" if message.role is Role.TOOL else "\n\n"
+                said = f"{known.pop().content}{gap}{said}"
+            known.append(Message(role, said))
         return known
 
     def _render(self, messages: list[dict[str, str]]) -> str:

@@ -24,6 +24,7 @@ from conveyor_tools.json_object import (
     ObjectDecoder,
     Piece,
     literal_end,
+    literal_rest,
 )
 
 CODE = ("arguments", "code")
@@ -245,6 +246,20 @@ def test_where_a_part_of_a_literal_ends(literal: str) -> None:
     for length in range(len(value) + 1):
         end = literal_end(text, 2, length)
         assert json.loads(f'"{text[2:end]}"') == value[:length]
+        assert literal_rest(text, end) == (value[length:], len(text) - 2)
+    assert literal_end(text, 2, len(value) + 9) == len(text) - 2
+
+
+@given(literals(), st.data())
+def test_the_rest_of_a_literal_as_far_as_it_is_there(literal: str, data: st.DataObject) -> None:
+    """An escape that is not complete, or none at all, ends it."""
+    text = literal[1 : data.draw(st.integers(1, len(literal)))]
+    end_quote = len(text) == len(literal) - 1
+    decoded, end = literal_rest(text, 0)
+    assert json.loads(f'"{text[:end]}"') == decoded
+    assert text[end:] == ('"' if end_quote else "") or text[end] == "\\"
+    assert len(text) - end < 12
+    assert literal_rest("a\\qb", 0) == ("a", 1)
 
 
 def calls(text: str, chunk: int) -> int:

@@ -345,17 +345,44 @@ def _escape(text: str, pos: int) -> tuple[int, str]:
 
 
 def literal_end(text: str, start: int, length: int) -> int:
-    """Where so many decoded characters of a valid string literal end.
+    """Where so many decoded characters of a string literal end, or where it ends before that.
 
-    `start` is the place in `text` of the literal's first character, after its opening quote.
+    `start` is the place in `text` of the literal's first character, after its opening quote, or of
+    a later one that no escape reaches over.
     """
     pos = start
     while length > 0:
         end = min(_PLAIN.match(text, pos).end(), pos + length)  # type: ignore[union-attr]
-        if end > pos:
-            length -= end - pos
-        else:
-            end, _ = _escape(text, pos)
+        length -= end - pos
+        if end == pos:
+            decoded = _next_escape(text, pos)
+            if decoded is None:
+                break
+            end = decoded[0]
             length -= 1
         pos = end
     return pos
+
+
+def literal_rest(text: str, start: int) -> tuple[str, int]:
+    """What the rest of a string literal decodes to, as far as it is there, and where it ends."""
+    parts = []
+    pos = start
+    while True:
+        end = _PLAIN.match(text, pos).end()  # type: ignore[union-attr]
+        parts.append(text[pos:end])
+        decoded = _next_escape(text, end)
+        if decoded is None:
+            return "".join(parts), end
+        pos = decoded[0]
+        parts.append(decoded[1])
+
+
+def _next_escape(text: str, pos: int) -> tuple[int, str] | None:
+    """The same as `_escape`, if there is a complete one."""
+    if text[pos : pos + 1] != "\\" or _UNFINISHED.match(text, pos):
+        return None
+    try:
+        return _escape(text, pos)
+    except _BrokenError:
+        return None
