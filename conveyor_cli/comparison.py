@@ -94,8 +94,10 @@ def _differences(sequential: Performance, partial: Performance) -> list[str]:
 
 
 def _results(performance: Performance) -> list[dict[str, Any]]:
+    """What became of its calls. How many were skipped depends on when decoding stopped."""
     names = ("tool", "status", "output", "stderr", "result", "error")
-    return [{name: call[name] for name in names} for call in performance.report["calls"]]
+    calls = [call for call in performance.report["calls"] if call["status"] != "skipped"]
+    return [{name: call[name] for name in names} for call in calls]
 
 
 async def compare(task: Task, runs: int, progress: Progress) -> Comparison:

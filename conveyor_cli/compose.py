@@ -15,18 +15,15 @@ from conveyor_cli.backends.models import ModelStore
 from conveyor_cli.backends.precision import Device, Dtype, Quantization
 from conveyor_cli.backends.scripted import ScriptedBackend, split_script
 from conveyor_cli.backends.transformers import TransformersBackend
-from conveyor_cli.dialects.base import Dialect
-from conveyor_cli.dialects.fences import FenceDialect
+from conveyor_cli.dialects.speech import find_speech
 from conveyor_cli.engine.agent import Agent, Settings
 from conveyor_cli.engine.events import Emit
 from conveyor_cli.engine.run import Identity, Run
 from conveyor_cli.engine.workplace import Workplace
 from conveyor_cli.errors import UsageError
-from conveyor_cli.messages import system_prompt
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
 from conveyor_sandbox.sandbox import Sandbox, SandboxSpec
 from conveyor_tools.registry import find_tool
-from conveyor_tools.tool import Tool
 
 _FILES_SHARE = 0.75
 """How much of the workspace the task's files may fill: file systems need room for themselves."""
@@ -53,8 +50,15 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
-    system = system_prompt(task.system, [tool.instructions for tool in tools.values()])
-    agent = Agent(backend, workplace, tools, dialect_maker(tools), settings, system, progress)
+    agent = Agent(
+        backend,
+        workplace,
+        tools,
+        lambda: find_speech(task.model.dialect, tools, backend.template),
+        settings,
+        task.system,
+        progress,
+    )
     return Parts(backend, workplace, agent)
 
 
@@ -142,13 +146,6 @@ def read_files(files: dict[str, Path], room: int) -> dict[str, bytes]:
             raise UsageError(f"{where}: {error.strerror}") from None
         room -= len(contents[name])
     return contents
-
-
-def dialect_maker(tools: dict[str, Tool]) -> Callable[[], Dialect]:
-    """Makes a dialect for each response. An untagged fence calls the only code tool."""
-    tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
-    untagged = next(iter(tools)) if len(tools) == 1 else None
-    return lambda: FenceDialect(tags, untagged)
 
 
 def new_run_id() -> str:

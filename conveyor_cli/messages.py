@@ -19,9 +19,9 @@ _ASK = "What is the answer?"
 """What follows a success. Without a question, small models write the same code again."""
 
 
-def system_prompt(own: str | None, instructions: Sequence[str]) -> str:
-    """The task's own system text, and what the tools say of themselves."""
-    return "\n\n".join([*([own] if own else []), *instructions])
+def system_prompt(own: str | None, instructions: str) -> str:
+    """The task's own system text, and what the model is told of its tools."""
+    return f"{own}\n\n{instructions}" if own else instructions
 
 
 def observation(
@@ -30,13 +30,15 @@ def observation(
     last_unit: int | None,
     output: dict[Stream, str],
     *,
-    crashed: bool = False,
-    lost: Sequence[str] = (),
+    crashed: bool,
+    lost: Sequence[str],
+    ask: bool,
 ) -> str:
     """What became of a call, for the model.
 
     `last_unit` is the unit that ended the call early, if one did. `crashed`: the interpreter was
-    lost and is as it was before the call. `lost` is what of earlier calls is gone, in words.
+    lost and is as it was before the call. `lost` is what of earlier calls is gone, in words. `ask`
+    for the answer after a success.
     """
     parts = []
     if outcome.status not in (Status.ROLLED_BACK, Status.CANCELLED):  # else nothing was written
@@ -48,15 +50,13 @@ def observation(
         parts.append(f"Result: {shorten(outcome.result)}")
     if outcome.failure is not None:
         parts.append(_failure(outcome, outcome.failure, units, last_unit))
-    elif parts:
+    elif parts and ask:
         parts.append(_ASK)
-    else:
+    elif not parts:
         parts.append("The code ran without output. Use print() to see a value.")
-    if not _sandbox_died(outcome):
-        if crashed:
-            parts.append("Variables are what they were before this code; files stay as they are.")
-        if lost:
-            parts.append(f"Gone, too: {', '.join(lost)}.")
+    if crashed and not _sandbox_died(outcome):
+        parts.append("Variables are what they were before this code; files stay as they are.")
+    parts += [f"Gone, too: {', '.join(lost)}."] if lost else []
     return "\n\n".join(parts)
 
 
@@ -70,6 +70,8 @@ def _failure(
         )
     if outcome.status is Status.CANCELLED or failure.kind == "cut_off":
         return f"None of the code counts as run: {failure.message}."
+    if failure.kind in ("unknown_tool", "arguments"):
+        return f"The call is not valid, so none of it counts as run: {shorten(failure.message)}."
     why = shorten((failure.traceback or f"{failure.type}: {failure.message}").strip())
     if outcome.status is Status.ROLLED_BACK:
         return f"The code is not valid, so none of it counts as run:\n{why}"

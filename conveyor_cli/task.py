@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from conveyor_cli.backends.base import Sampling
+from conveyor_cli.dialects.speech import DialectName
 from conveyor_cli.engine.policy import Mode
 from conveyor_sandbox.sandbox import MIB, Limits
 from conveyor_tools.registry import tool_names
@@ -80,6 +81,7 @@ class ModelOptions(_Section):
     backend: Literal["transformers", "scripted"] = "transformers"
     id: str = "smollm2-135m"
     quantization: Literal["none", "int8", "nf4", "fp4"] = "none"
+    dialect: DialectName = "auto"
     dtype: Literal["auto", "bf16", "fp16", "fp32"] = "auto"
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     max_new_tokens: int = Field(1024, ge=1)

@@ -17,6 +17,8 @@ class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
+    TOOL = "tool"
+    """What became of a call. Where a chat template knows no such role, the user says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class Backend(Protocol):
     @property
     def label(self) -> str:
         """What to show the user, e.g. `smollm2-135m bf16 cpu`."""
+
+    @property
+    def template(self) -> str | None:
+        """The model's chat template, once it is loaded; None where it has none."""
 
     async def load(self, progress: Progress) -> None:
         """Get ready to decode; returns at once where that was done. Raises ModelError."""

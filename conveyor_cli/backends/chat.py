@@ -20,6 +20,8 @@ _PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message.role }}: {{ message.content }}\n\n{% endfor %}"
     "assistant:"
 )
+_TOOL_ROLE = re.compile(r"""['"]tool['"]""")
+"""How a template that knows messages of tools asks for their role."""
 _MARKS = range(0xF0000, 0x10FFFE)  # characters of private use
 
 
@@ -49,6 +51,7 @@ class ChatTokenizer:
         Raises:
             ModelError: the template refuses the conversation, e.g. a role it does not know.
         """
+        messages = self._in_known_roles(messages)
         contents = [
             # Half a surrogate pair is no text that can be encoded.
             message.content.encode("utf-8", "replace").decode("utf-8")
@@ -70,6 +73,21 @@ class ChatTokenizer:
             for piece in rendered.split(mark)
             for token in self.tokenizer.encode(piece, add_special_tokens=False).ids
         ]
+
+    def _in_known_roles(self, messages: Sequence[Message]) -> list[Message]:
+        """Let the user say what tools would, in one message, where the template knows no tools."""
+        if _TOOL_ROLE.search(self.template or ""):
+            return list(messages)
+        known: list[Message] = []
+        for message, before in zip(messages, [None, *messages], strict=False):
+            role, said = message.role, message.content
+            if role is Role.TOOL:
+                role, said = Role.USER, f"<tool_response>\n{said}\n</tool_response>"
+            if before is not None and before.role is Role.TOOL and role is Role.USER:
+                gap = "\n" if message.role is Role.TOOL else "\n\n"
+                said = f"{known.pop().content}{gap}{said}"
+            known.append(Message(role, said))
+        return known
 
     def _render(self, messages: list[dict[str, str]]) -> str:
         try:

@@ -52,6 +52,11 @@ class ScriptedBackend:
         pace = "at full speed" if self._rate is None else f"{self._rate:g} tokens/s"
         return f"scripted, {pace}"
 
+    @property
+    def template(self) -> str | None:
+        """A script has none."""
+        return None
+
     async def load(self, progress: Progress) -> None:
         """Nothing to load."""
 

@@ -62,6 +62,11 @@ class TransformersBackend:
         return f"{name} {self._quantization if quantized else loaded.dtype} {loaded.device}"
 
     @property
+    def template(self) -> str | None:
+        """The model's chat template."""
+        return self.loaded.chat.template
+
+    @property
     def loaded(self) -> LoadedModel:
         """The model, once it is loaded."""
         return self._ready().loaded

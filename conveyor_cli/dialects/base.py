@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -16,10 +17,14 @@ class Prose:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A call begins; its text starts at character `start` of the response."""
+    """A call begins; its text starts at character `start` of the response.
+
+    `literal`: it stands there as the inside of a JSON string, escapes and all.
+    """
 
     tool: str
     start: int
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,44 @@ class Closed:
     length: int | None = None
 
 
-Item = Prose | Opened | CallText | Closed
+@dataclass(frozen=True, slots=True)
+class TextEnded:
+    """All of the open call's text is there, though the call is not closed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What was given out of the open call is void: the model wrote something else over it.
+
+    The call is taken back. Another one that opens before the same closing is the model's own.
+    """
+
+
+class Fault(StrEnum):
+    """What is wrong with a call that cannot be run."""
+
+    UNKNOWN_TOOL = "unknown_tool"
+    ARGUMENTS = "arguments"
+    """They are not what the tool takes, or not written as the dialect wants."""
+    CUT_OFF = "cut_off"
+    """The response ended before it said what to run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """The call cannot be run, and it is the last one of the response.
+
+    The open call is taken back; if none is open, the one that should have opened at character
+    `start` of the response is refused. `tool` is what the model called, as far as it is known.
+    """
+
+    tool: str
+    start: int
+    fault: Fault
+    message: str
+
+
+Item = Prose | Opened | CallText | TextEnded | Closed | Withdrawn | Invalid
 
 
 class EndCheck(Protocol):
@@ -69,8 +111,9 @@ class Dialect(Protocol):
     def finish(self, *, complete: bool) -> Iterator[Item]:
         """The response ended; `complete` if the model ended it itself. Closes an open call then."""
 
-    def cut(self, length: int | None) -> str:
-        """The response up to the end of its last call's first `length` characters (None: all).
+    def cut(self, length: int | None, call: int = 0) -> str:
+        """The response up to the end of a call's first `length` characters (None: all).
 
-        It is closed as the dialect closes calls: this is what stands in the conversation.
+        It is closed as the dialect closes calls: this is what stands in the conversation. Calls
+        count from 0: each that was opened, and each that was refused without having been opened.
         """

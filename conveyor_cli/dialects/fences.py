@@ -88,7 +88,7 @@ class FenceDialect:
         elif self._state is _State.IN_CALL:
             yield from self._finish_call(complete=complete)
 
-    def cut(self, length: int | None) -> str:
+    def cut(self, length: int | None, call: int = 0) -> str:  # noqa: ARG002 - there is one
         response = "".join(self._response)
         if length is None:
             length = self._length

@@ -21,6 +21,7 @@ from conveyor_cli.engine.events import (
     UnitSkipped,
     UnitStarted,
 )
+from conveyor_cli.engine.gate import Gate
 from conveyor_cli.engine.policy import Mode, may_start
 from conveyor_sandbox.reports import (
     Checkpoint,
@@ -40,7 +41,6 @@ from conveyor_sandbox.reports import (
     UnitKey,
 )
 from conveyor_tools.splitters.base import Splitter, Unit
-from conveyor_tools.tool import Session
 
 CRASHED = "the interpreter was lost and is as it was before the call; files stay as they are"
 
@@ -61,8 +61,9 @@ _TAKEN_BACK = (Abandoned.CUT_OFF, Abandoned.CANCELLED, Abandoned.LIMIT)
 class OpenCall:
     """A call from the first character of its text to its outcome.
 
-    Text comes in through `feed` and `close` (or `abandon`), reports of its units through `hear`;
-    `settle` waits for the outcome. `on_ended_early` is told as soon as a unit ends the call.
+    Text comes in through `feed`, and ends with `close`, `abandon` or `invalidate` (or `skip`, where
+    nothing of it may run), reports of its units through `hear`; `settle` waits for the outcome.
+    `on_ended_early` is told as soon as a unit ends the call.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class OpenCall:
         number: int,
         lane: str,
         splitter: Splitter,
-        session: Session,
+        session: Gate,
         mode: Mode,
         emit: Emit,
         clock: RunClock,
@@ -94,7 +95,9 @@ class OpenCall:
         self._text: list[str] = []
         self._held: list[UnitKey] = []
         self._closed = False
+        self._flushed = False
         self._abandoned: Abandoned | None = None
+        self._invalid: Failure | None = None
         self._ran = False
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._rolled_back = asyncio.Event()
@@ -118,8 +121,36 @@ class OpenCall:
         if length is not None:
             self._text = ["".join(self._text)[:length]]
             self.splitter.truncate(length)
-        self._take(self.splitter.flush(), at)
+        self.end_text(at)
         self._end_text(at, complete=True)
+        self._run_held()
+
+    def end_text(self, at: float) -> None:
+        """No more text comes, though the call is not closed: what is left of it may be run."""
+        if not self._flushed:
+            self._flushed = True
+            self._take(self.splitter.flush(), at)
+
+    def invalidate(self, failure: Failure, at: float) -> None:
+        """The text turned out not to be the call's: what of it is released runs, and is undone.
+
+        As with a syntax error further down, a unit that fails on the way wins, in both modes.
+        """
+        self._invalid = failure
+        self._end_text(at, complete=False)
+        self._run_held()
+
+    def skip(self) -> None:
+        """The response ended before it: nothing of it runs."""
+        at = self._clock.now()
+        if not self._closed:
+            self._end_text(at, complete=False)
+        for unit in self.units:
+            if unit.index not in self.skipped:
+                self._skip(UnitKey(self.number, unit.index), at)
+        self._ended.set_result(Outcome(Status.SKIPPED))
+
+    def _run_held(self) -> None:
         for key in self._held:
             self._session.run(key, self.units[key.index])
         self._session.end(self.number)
@@ -214,7 +245,7 @@ class OpenCall:
     async def settle(self) -> Outcome:
         """Wait until the call is over; take it back where it was invalid or not complete."""
         outcome = self._judge(await self._ended)
-        if not self._died:
+        if not self._died and outcome.status is not Status.SKIPPED:
             if self._ran and outcome.status in (Status.ROLLED_BACK, Status.CANCELLED):
                 self._session.roll_back(self.number)
                 await self._rolled_back.wait()
@@ -226,7 +257,8 @@ class OpenCall:
     def _judge(self, outcome: Outcome) -> Outcome:
         """The call's own outcome, given how its units ended."""
         failure = outcome.failure
-        if failure is not None and failure.kind == "sandbox_died":
+        skipped = outcome.status is Status.SKIPPED
+        if skipped or (failure is not None and failure.kind == "sandbox_died"):
             return outcome
         if self._abandoned is Abandoned.CUT_OFF:
             failure = Failure("cut_off", "CutOff", self._abandoned.value)
@@ -235,6 +267,8 @@ class OpenCall:
             traceback = failure.traceback if failure else ""
             failure = Failure("interrupt", "KeyboardInterrupt", self._abandoned.value, traceback)
             return Outcome(Status.CANCELLED, failure)
+        if self._invalid is not None and self.last_unit is None:
+            return Outcome(Status.ROLLED_BACK, self._invalid)
         if failure is not None and failure.kind == "syntax":
             return replace(outcome, status=Status.ROLLED_BACK)
         return outcome

@@ -22,6 +22,7 @@ class StopReason(StrEnum):
     LENGTH = "length"
     CALL_CLOSED = "call_closed"
     UNIT_FAILED = "unit_failed"
+    """A unit, or a call as a whole, failed before the response ended."""
     CANCELLED = "cancelled"
     LIMIT = "limit"
     """A limit of the run (tokens, seconds) was reached."""
@@ -99,7 +100,8 @@ class DeltaDecoded:
 class CallOpened:
     """The response opened a tool call; its text begins at character `start` of the response.
 
-    `lane` names the state that its units touch.
+    `lane` names the state that its units touch; it is empty where the call cannot be run at all.
+    `literal`: its text stands there as the inside of a JSON string, escapes and all.
     """
 
     at: float
@@ -108,6 +110,7 @@ class CallOpened:
     tool: str
     lane: str
     start: int
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

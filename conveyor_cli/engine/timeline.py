@@ -90,6 +90,8 @@ class CallTrack:
     lane: str
     start: int
     """Where its text begins in the response, in characters."""
+    literal: bool = False
+    """Whether it stands there as the inside of a JSON string."""
     units: list[UnitTrack] = field(default_factory=list)
     released: int = 0
     """How many characters of its text are in units."""
@@ -223,10 +225,13 @@ class Timeline:
 
     def _apply_to_call(self, event: CallOpened | CallClosed | CallEnded | RolledBack) -> None:
         if isinstance(event, CallOpened):
-            call = CallTrack(event.call, event.turn, event.tool, event.lane, event.start)
+            call = CallTrack(
+                event.call, event.turn, event.tool, event.lane, event.start, event.literal
+            )
             self.calls[event.call] = call
             self.turns[event.turn].calls.append(call)
-            self.lanes.setdefault(event.lane, [])
+            if event.lane:
+                self.lanes.setdefault(event.lane, [])
             return
         call = self.calls[event.call]
         match event:

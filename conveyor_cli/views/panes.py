@@ -16,8 +16,10 @@ from conveyor_cli.engine.timeline import CallTrack, Phase, Timeline, TurnTrack, 
 from conveyor_cli.views.marks import MARKS, glyph
 from conveyor_cli.views.text import safe
 from conveyor_sandbox.reports import Stream, UnitKey
+from conveyor_tools.json_object import literal_end, literal_rest
 
 _TAB = 4
+_MARKUP = ("```", "<tool_call>", "</tool_call>")
 _MARGIN = 2
 """Cells left of every row, for its mark."""
 _RANK = (Phase.FAILED, Phase.RUNNING, Phase.ROLLED_BACK, Phase.SKIPPED, Phase.WAITING, Phase.HELD)
@@ -40,6 +42,8 @@ class ModelPane:
         self._console = console
         self._ascii = console.options.ascii_only
         self._highlighted: dict[UnitKey, list[Text]] = {}
+        self._read: dict[int, tuple[int, int]] = {}
+        """Of calls in JSON strings: how much is in units, and where that ends in the response."""
 
     def rows(self, width: int, limit: int) -> list[Text]:
         """The last `limit` rows, each at most `width` cells wide."""
@@ -57,30 +61,43 @@ class ModelPane:
         end = len(text)
         rows: list[Text] = []
         for call in reversed(turn.calls):
-            code_end = end if call.text is None else min(end, call.start + len(call.text))
+            rest, code_end = self._unreleased(call, text, end, limit * 4 * width)
             rows = self._prose(text, code_end, end, width, limit - len(rows)) + rows
             if len(rows) < limit:
-                rows = self._code(call, text, code_end, width, limit - len(rows)) + rows
+                rows = self._code(call, rest, width, limit - len(rows)) + rows
             end = call.start
             if len(rows) >= limit:
                 return rows
         return self._prose(text, 0, end, width, limit - len(rows)) + rows
 
+    def _unreleased(self, call: CallTrack, text: str, end: int, most: int) -> tuple[str, int]:
+        """The call's text that is in no unit yet, or the end of it, and where it ends."""
+        if not call.literal:
+            code_end = end if call.text is None else min(end, call.start + len(call.text))
+            return text[max(call.start + call.released, code_end - most) : code_end], code_end
+        released, start = self._read.get(call.number, (0, call.start))
+        start = literal_end(text, start, call.released - released)
+        self._read[call.number] = (call.released, start)
+        if call.text is None:
+            start = max(start, end - most)  # perhaps inside an escape, in a row above the pane
+        rest, code_end = literal_rest(text, start)
+        unfinished = text.startswith("\\", code_end)  # an escape
+        return rest, end if unfinished else min(end, code_end)
+
     def _prose(self, text: str, start: int, end: int, width: int, limit: int) -> list[Text]:
-        """The end of `text[start:end]`, wrapped; the fences of calls are dimmed."""
+        """The end of `text[start:end]`, wrapped; the marks of calls are dimmed."""
         start = max(start, end - max(0, limit) * width)
         shown = safe(text[start:end]).expandtabs(_TAB).strip("\n")
         rows: list[Text] = []
         for line in shown.split("\n") if shown.strip() else []:
-            style = "bright_black" if line.lstrip().startswith("```") else ""
+            style = "bright_black" if line.lstrip().startswith(_MARKUP) else ""
             rows += Text(line, style=style).wrap(self._console, max(1, width - 1)) or [Text()]
         for row in rows:
             row.rstrip()
         return rows[-limit:] if limit > 0 else []
 
-    def _code(self, call: CallTrack, text: str, end: int, width: int, limit: int) -> list[Text]:
-        """The end of a call's code."""
-        rest = text[max(call.start + call.released, end - limit * 4 * width) : end]
+    def _code(self, call: CallTrack, rest: str, width: int, limit: int) -> list[Text]:
+        """The end of a call's code, `rest` being what of it is in no unit."""
         pieces: list[tuple[list[Text], UnitTrack | None]] = [(self._lines(call, rest), None)]
         count = rest.count("\n")
         for unit in reversed(call.units):

@@ -11,12 +11,17 @@ from conveyor_tools.splitters.python import PythonSplitter
 
 
 class PythonTool:
-    """Python code in a fenced block; variables and files stay from call to call."""
+    """Python code; variables and files stay from call to call."""
 
     name = "python"
     tags = ("python", "py", "python3")
     lane = "python"
     language = "python"
+    argument = "code"
+    description = (
+        "Runs Python code and shows its output: what it prints, and the value of its last "
+        "expression. Variables and files stay for later calls."
+    )
     instructions = (
         "Write Python code in one fenced block that begins with ```python. It is run for you, and "
         "you are shown its output; variables stay for later blocks. When the output answers the "

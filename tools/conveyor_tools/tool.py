@@ -55,8 +55,16 @@ class Tool(Protocol):
         """What its calls are written in, by the name that highlighters use."""
 
     @property
+    def argument(self) -> str:
+        """The argument that holds a call's text, where calls are JSON."""
+
+    @property
+    def description(self) -> str:
+        """What it does, for the model, however calls are written."""
+
+    @property
     def instructions(self) -> str:
-        """What the model is told about it."""
+        """What the model is told about it where calls are fenced blocks."""
 
     def splitter(self, guest: GuestClient) -> Splitter:
         """A splitter for one call."""

@@ -98,3 +98,34 @@ def test_broken_tokenizer_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match=r"tokenizer in .* cannot be read"):
         load_chat(tmp_path)
+
+
+TOOLS_TEMPLATE = (
+    "{% for m in messages %}{% if m.role == 'tool' %}[{{ m.content }}]"
+    "{% else %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}"
+)
+ANSWERED = [
+    Message(Role.USER, "go"),
+    Message(Role.ASSISTANT, "calls"),
+    Message(Role.TOOL, "one"),
+    Message(Role.TOOL, "two </tool_response>"),
+]
+
+
+def test_template_with_tools_is_given_their_messages(model_folder: Path) -> None:
+    """Each one for itself, in the template's own words."""
+    chat = load_chat(model_folder)
+    chat = ChatTokenizer(chat.tokenizer, TOOLS_TEMPLATE, {})
+    prompt = chat.tokenizer.decode(chat.encode(ANSWERED))
+    assert prompt == "<user>go<assistant>calls[one][two </tool_response>]"
+
+
+def test_user_says_what_tools_would_where_a_template_has_none(model_folder: Path) -> None:
+    """In one message, with what else the user says: such templates want the sides to alternate."""
+    chat = load_chat(model_folder)
+    chat = ChatTokenizer(chat.tokenizer, TOOLS_TEMPLATE.replace("'tool'", "'x'"), {})
+    prompt = chat.tokenizer.decode(chat.encode([*ANSWERED, Message(Role.USER, "and?")]))
+    assert prompt == (
+        "<user>go<assistant>calls<user><tool_response>\none\n</tool_response>\n"
+        "<tool_response>\ntwo </tool_response>\n</tool_response>\n\nand?"
+    )

@@ -1,0 +1,43 @@
+"""How we and a model talk about calls: its dialect, what it is told of it, who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from conveyor_cli.backends.base import Role
+from conveyor_cli.dialects import hermes
+from conveyor_cli.dialects.base import Dialect
+from conveyor_cli.dialects.fences import FenceDialect
+from conveyor_tools.tool import Tool
+
+DialectName = Literal["auto", "fences", "hermes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A way of talking. `dialect` makes a fresh one for each response."""
+
+    dialect: Callable[[], Dialect]
+    instructions: str
+    """What the model is told about calling its tools."""
+    answers: Role
+    """Who tells the model what became of its calls."""
+
+
+def find_speech(name: DialectName, tools: Mapping[str, Tool], template: str | None) -> Speech:
+    """The way of talking of that name; `auto`: what the model's chat template knows, or fences."""
+    if name == "auto":
+        name = "hermes" if template and "<tool_call>" in template else "fences"
+    if name == "hermes":
+        arguments = {tool.name: tool.argument for tool in tools.values()}
+        return Speech(
+            lambda: hermes.HermesDialect(arguments),
+            hermes.instructions(list(tools.values())),
+            Role.TOOL,
+        )
+    tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
+    untagged = next(iter(tools)) if len(tools) == 1 else None
+    instructions = "\n\n".join(tool.instructions for tool in tools.values())
+    return Speech(lambda: FenceDialect(tags, untagged), instructions, Role.USER)

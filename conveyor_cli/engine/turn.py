@@ -1,0 +1,254 @@
+"""One turn: the model's response while it is decoded, and the calls in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from conveyor_cli.backends.base import Finish, Message, Response, Role
+from conveyor_cli.dialects.base import (
+    CallText,
+    Closed,
+    Dialect,
+    Invalid,
+    Item,
+    Opened,
+    Prose,
+    TextEnded,
+    Withdrawn,
+)
+from conveyor_cli.engine.call import Abandoned, OpenCall
+from conveyor_cli.engine.clock import RunClock
+from conveyor_cli.engine.events import (
+    DecodeStopped,
+    DeltaDecoded,
+    Emit,
+    FirstToken,
+    StopReason,
+    TurnEnded,
+    TurnStarted,
+)
+from conveyor_cli.engine.opening import Opener, RefusedCall, failure_of
+from conveyor_cli.engine.policy import Mode
+from conveyor_cli.messages import observation
+from conveyor_sandbox.reports import Failure, Outcome, Status
+
+Call = OpenCall | RefusedCall
+
+WITHDRAWN = Failure(
+    "withdrawn", "Withdrawn", "the model wrote the same argument again: the last one counts"
+)
+
+
+class Turn:
+    """One response and its calls.
+
+    The calls run in the order in which they were opened, one when the one before it has ended
+    well, whatever their lanes: a call that fails ends the response, and later ones do not run.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        response: Response,
+        dialect: Dialect,
+        opener: Opener,
+        mode: Mode,
+        answers: Role,
+        emit: Emit,
+        clock: RunClock,
+        *,
+        early_stop: bool,
+    ) -> None:
+        self.number = number
+        self.tokens = 0
+        self.prose: list[str] = []
+        self.calls: list[Call] = []
+        self.stopped: StopReason | None = None
+        self._response = response
+        self._dialect = dialect
+        self._opener = opener
+        self._mode = mode
+        self._answers = answers
+        self._emit = emit
+        self._clock = clock
+        self._early_stop = early_stop
+        self._open: OpenCall | None = None
+        self._closed = False
+        """Whether a call was closed."""
+        self._settling: list[asyncio.Task[Outcome]] = []
+        self._last: int | None = None
+        """The call that ended the response, if one did: its place among the calls."""
+
+    async def run(self) -> list[Message]:
+        """Decode, run, settle. Returns what the turn adds to the conversation."""
+        self._emit(TurnStarted(self._clock.now(), self.number))
+        try:
+            await self._decode()
+            self._finish_decoding()
+            outcomes = [await settling for settling in self._settling]
+        finally:
+            for settling in self._settling:
+                settling.cancel()
+        told = self._tell(outcomes)
+        self._emit(TurnEnded(self._clock.now(), self.number))
+        return told
+
+    def halt(self, reason: StopReason) -> None:
+        """End the turn early: it is cancelled, or a limit of the run was reached."""
+        self._stop(reason)
+        for call in self.calls:
+            if isinstance(call, OpenCall) and not call.over:
+                call.abandon(_ABANDONED.get(reason, Abandoned.CUT_OFF), self._clock.now())
+
+    # Decoding
+
+    async def _decode(self) -> None:
+        async for delta in self._response:
+            at = self._clock.at(delta.at)
+            if not self.tokens:
+                self._emit(FirstToken(at, self.number))
+            self.tokens += delta.tokens
+            self._emit(DeltaDecoded(at, self.number, delta.text, delta.tokens))
+            self._act(self._dialect.feed(delta.text), at)
+            if self._closed and self._dialect.one_call:
+                self._stop(StopReason.CALL_CLOSED)
+
+    def _finish_decoding(self) -> None:
+        at = self._clock.now()
+        if self.stopped is None:
+            ended = self._response.finish is Finish.EOS
+            self.stopped = StopReason.EOS if ended else StopReason.LENGTH
+        if self.stopped in (StopReason.EOS, StopReason.LENGTH):
+            self._act(self._dialect.finish(complete=self.stopped is StopReason.EOS), at)
+        if self._open is not None:
+            self._open.abandon(_ABANDONED.get(self.stopped, Abandoned.CUT_OFF), at)
+        self._emit(DecodeStopped(at, self.number, self.stopped))
+
+    def _failed(self) -> None:
+        """A unit, or a whole call, ended the response before its text did."""
+        if self._early_stop:
+            self._stop(StopReason.UNIT_FAILED)
+
+    def _stop(self, reason: StopReason) -> None:
+        if self.stopped is None:
+            self.stopped = reason
+        self._response.stop()
+
+    def _act(self, items: Iterable[Item], at: float) -> None:
+        """Act on what the dialect finds, one item at a time."""
+        for item in items:
+            match item:
+                case Prose(text):
+                    self.prose.append(text)
+                case Opened():
+                    self._open_call(item, at)
+                case Invalid() if self._open is None:
+                    self._refuse_call(item, at)
+                case _ if self._open is not None:  # else it is of a call that was skipped
+                    self._act_on_call(self._open, item, at)
+            if self._closed and self._dialect.one_call:
+                return
+
+    def _act_on_call(
+        self, call: OpenCall, item: CallText | TextEnded | Closed | Withdrawn | Invalid, at: float
+    ) -> None:
+        match item:
+            case CallText(text):
+                call.feed(text, at)
+                return
+            case TextEnded():
+                call.end_text(at)
+                return
+            case Closed(length):
+                self._closed = True
+                call.close(at, length)
+            case Withdrawn():
+                call.invalidate(WITHDRAWN, at)
+            case Invalid():
+                call.invalidate(failure_of(item), at)
+                self._failed()
+        self._open = None
+
+    # Calls
+
+    def _open_call(self, opened: Opened, at: float) -> None:
+        call, admit = self._opener.open(
+            self.number, opened, self._mode, at, self._emit, self._clock, self._failed
+        )
+        self._open = call
+        self._dialect.watch(call.splitter)
+        self._enter(call, admit)
+
+    def _refuse_call(self, invalid: Invalid, at: float) -> None:
+        if self._last is None:
+            refused = self._opener.refuse(self.number, invalid, at, self._emit, self._clock)
+            self._enter(refused)
+            self._failed()
+
+    def _enter(self, call: Call, admit: Callable[[], None] | None = None) -> None:
+        """The call's turn comes when the one before it has ended: at once, if it has already."""
+        before = self._settling[-1] if self._settling else None
+        if admit is not None and self._last is None and (before is None or before.done()):
+            admit()
+            admit = None
+        self.calls.append(call)
+        self._settling.append(asyncio.create_task(self._settle(call, admit, before)))
+
+    async def _settle(
+        self, call: Call, admit: Callable[[], None] | None, before: asyncio.Task[Outcome] | None
+    ) -> Outcome:
+        """See the call to its end, after the one before it."""
+        if before is not None:
+            await before
+        if self._last is not None:
+            if call is self._open:
+                self._open = None
+            call.skip()
+        elif admit is not None:
+            admit()
+        outcome = await call.settle()
+        if self._last is None and _ends_response(call, outcome):
+            self._last = self.calls.index(call)
+            self._failed()
+        return outcome
+
+    def _tell(self, outcomes: list[Outcome]) -> list[Message]:
+        """What the turn adds to the conversation: up to the call that ended it, and no more."""
+        if not self.calls:
+            return [Message(Role.ASSISTANT, "".join(self.prose).strip())]
+        last = len(self.calls) - 1 if self._last is None else self._last
+        length = None
+        if (unit := self.calls[last].last_unit) is not None:
+            length = sum(len(it.text) for it in self.calls[last].units if it.index <= unit)
+        messages = [Message(Role.ASSISTANT, self._dialect.cut(length, last))]
+        lost: tuple[str, ...] = ()
+        for call, outcome in zip(self.calls[: last + 1], outcomes, strict=False):
+            lost += call.lost
+            if outcome.failure != WITHDRAWN:
+                told = observation(
+                    outcome,
+                    call.units,
+                    call.last_unit,
+                    call.output,
+                    crashed=call.crashed,
+                    lost=lost,
+                    ask=self._answers is Role.USER,
+                )
+                messages.append(Message(self._answers, told))
+                lost = ()
+        return messages
+
+
+def _ends_response(call: Call, outcome: Outcome) -> bool:
+    """Whether nothing after the call may run."""
+    failed = outcome.status is not Status.OK and outcome.failure != WITHDRAWN
+    return failed or call.last_unit is not None
+
+
+_ABANDONED = {
+    StopReason.UNIT_FAILED: Abandoned.UNIT_FAILED,
+    StopReason.CANCELLED: Abandoned.CANCELLED,
+    StopReason.LIMIT: Abandoned.LIMIT,
+}
+"""What a decoding that was stopped means for its open call."""
