@@ -24,8 +24,8 @@ from conveyor_cli.engine.workplace import Workplace
 from conveyor_cli.errors import UsageError
 from conveyor_cli.messages import system_prompt
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
+from conveyor_cli.toolbox import open_toolbox
 from conveyor_sandbox.sandbox import Sandbox, SandboxSpec
-from conveyor_tools.registry import find_tool
 from conveyor_tools.tool import Tool
 
 _FILES_SHARE = 0.75
@@ -45,16 +45,17 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
     """The parts of a run of the task, none of them started, with a backend that may be given.
 
     Raises:
-        UsageError: a script or a file that the task names cannot be read.
+        UsageError: a script, a file or a tool that the task names cannot be had.
     """
     backend = backend or make_backend(task.model)
     workplace = Workplace(sandbox_maker(task.sandbox), task.sandbox.image)
-    tools = {name: find_tool(name) for name in task.tools}
+    toolbox = open_toolbox(task.tools)
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
-    system = system_prompt(task.system, [tool.instructions for tool in tools.values()])
-    agent = Agent(backend, workplace, tools, dialect_maker(tools), settings, system, progress)
+    system = system_prompt(task.system, toolbox.instructions)
+    dialects = dialect_maker(toolbox.tools)
+    agent = Agent(backend, workplace, toolbox.tools, dialects, settings, system, progress)
     return Parts(backend, workplace, agent)
 
 
