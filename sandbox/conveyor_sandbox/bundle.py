@@ -9,10 +9,12 @@ from importlib import resources
 _MODULES = (
     "answers",
     "call",
+    "calls",
     "capture",
     "failures",
     "frames",
     "host",
+    "nested",
     "process",
     "settings",
     "supervisor",

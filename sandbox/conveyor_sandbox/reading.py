@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 from conveyor_sandbox.reports import (
+    Called,
+    Dropped,
     Ended,
     Failure,
     Finished,
@@ -30,7 +32,7 @@ class Reader:
         self.offset = 0.0
         self._started: dict[UnitKey, float] = {}
 
-    def read(self, frame: Frame) -> Report:
+    def read(self, frame: Frame) -> Report:  # noqa: PLR0911 - one for each event
         """The report in a frame.
 
         Raises:
@@ -42,6 +44,8 @@ class Reader:
                 return Ended(_number(frame, "call"), _outcome(frame), at)
             case "restarted":
                 return Restarted(_text(frame, "reason"), at)
+            case "dropped":
+                return Dropped(_number(frame, "id"), at)
         unit = UnitKey(_number(frame, "call"), _number(frame, "index"))
         match frame.get("ev"):
             case "started":
@@ -49,6 +53,10 @@ class Reader:
                 return Started(unit, at)
             case "output":
                 return Output(unit, Stream(_text(frame, "stream")), _text(frame, "text"), at)
+            case "call":
+                number, waits = _number(frame, "id"), frame.get("waits") is True
+                name, arguments = _text(frame, "tool"), _text(frame, "arguments")
+                return Called(number, unit, name, arguments, waits, at)
             case "skipped":
                 return Skipped(unit, at)
             case "finished":

@@ -129,7 +129,8 @@ def function_tool(target: Callable[..., Any], fallback_name: str) -> FunctionToo
         if called is None:
             raise ValueError("it is a class without a __call__ method")
         documented = target if target.__doc__ else called
-        function = target()
+        made: Any = target()
+        function = made
     description = inspect.getdoc(documented) or ""
     if not description:
         raise ValueError("it has no docstring: the model would not know what it is for")

@@ -7,6 +7,9 @@ import traceback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Optional
+
     from .frames import Frame
 
 _SHOWN = 64 * 1024
@@ -57,12 +60,24 @@ def _describe(problem: BaseException, kind: str) -> Frame:
     trace = problem.__traceback__
     while trace is not None and _is_ours(trace.tb_frame.f_globals):
         trace = trace.tb_next
+    _cut_ours(trace)
     name, message = _name(problem), _text(problem)
     try:
         text = "".join(traceback.format_exception(type(problem), problem, trace))
     except BaseException:  # noqa: BLE001 - it may be the model's code that is asked for its text
         text = "%s: %s\n" % (name, message)
     return {"kind": kind, "type": name, "message": message, "traceback": cut(text)}
+
+
+def _cut_ours(trace: Optional[TracebackType]) -> None:
+    """End a traceback where the code called one of our functions."""
+    last = trace
+    while trace is not None:
+        if not _is_ours(trace.tb_frame.f_globals):
+            last = trace
+        trace = trace.tb_next
+    if last is not None:
+        last.tb_next = None
 
 
 def _is_ours(names: dict) -> bool:  # type: ignore[type-arg] # not a type to subscript in 3.8

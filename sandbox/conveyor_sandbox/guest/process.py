@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .capture import Capture
     from .frames import Frame
+    from .nested import Nested
 
 _CONTROL = 500
 """The worker's control descriptor: out of the way of code that counts on low numbers."""
@@ -31,14 +32,14 @@ _OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.o
 class Process:
     """A worker: its pid, its control socket, the other ends of its output."""
 
-    def __init__(self, captures: List[Capture]) -> None:
+    def __init__(self, captures: List[Capture], nested: Nested) -> None:
         """Start it. Raises OSError where no further process can be had."""
         ours, theirs = socket.socketpair()
         pipes = [os.pipe() for _ in captures]
         self._oom_kills = _count_oom_kills()
         self.pid = os.fork()
         if not self.pid:
-            _become_worker(theirs, *(write for _, write in pipes))
+            _become_worker(theirs, nested, *(write for _, write in pipes))
         theirs.close()
         for capture, (read, write) in zip(captures, pipes):
             os.close(write)
@@ -118,7 +119,7 @@ class Process:
         return failed("error", "crash", name, "the interpreter was killed by %s" % name)
 
 
-def _become_worker(control: socket.socket, out: int, err: int) -> NoReturn:
+def _become_worker(control: socket.socket, nested: Nested, out: int, err: int) -> NoReturn:
     """The child's side of the fork."""
     code = _BROKEN
     try:
@@ -132,7 +133,7 @@ def _become_worker(control: socket.socket, out: int, err: int) -> NoReturn:
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
             score.write("1000")  # out of memory, the worker goes first
         _prepare_interpreter()
-        Worker(socket.socket(fileno=_CONTROL)).serve()
+        Worker(socket.socket(fileno=_CONTROL), nested).serve()
         code = 0
     except BaseException:  # noqa: BLE001 - the code can reach all that the worker is made of
         with contextlib.suppress(BaseException):

@@ -19,9 +19,11 @@ from collections import deque
 from functools import partial
 
 from .answers import check, failed, interrupted
+from .calls import Calls
 from .capture import Capture
 from .frames import LineDecoder, decode
 from .host import Host, receive
+from .nested import Nested
 from .process import Process
 
 TYPE_CHECKING = False
@@ -34,10 +36,14 @@ _GRACE = 1.0
 """Seconds that code has to react to an interrupt before its process is killed."""
 
 
+_LOOK = 0.05
+"""Seconds between two looks whether code that is out of time still waits for a tool."""
+
+
 class Supervisor:
     """Serves one host with one worker at a time."""
 
-    def __init__(self, host: Host, limits: Dict[str, Any]) -> None:
+    def __init__(self, host: Host, limits: Dict[str, Any], functions: Any) -> None:
         self._host = host
         self._timeout = limits["unit_timeout"]
         self._from_host = LineDecoder()
@@ -51,6 +57,8 @@ class Supervisor:
         """Why it was interrupted in that: `timeout` or `cancelled`."""
         self._deadline: Optional[float] = None
         """When to interrupt it, or to kill it if that has been done."""
+        self._waited = 0.0
+        """What of the time it waited for tools of the host is in the deadline."""
         self._hung_up = False
         """Whether its connection has ended, though not yet its process."""
         self._call = self._ended = 0
@@ -66,6 +74,7 @@ class Supervisor:
         self._watch(self._woken, self._reap)
         self._watch(0, self._check_lifeline)
         self._watch(host.read_fd, self._hear_host)
+        self._calls = Calls(functions, self._watch, self._unwatch, self._hear_call)
         self._process = self._start_worker()
 
     def serve(self) -> None:
@@ -82,9 +91,9 @@ class Supervisor:
                 self._expire()
             self._forward()
 
-    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
+    def _watch(self, fd: int, handler: Callable[[], None], events: int = select.POLLIN) -> None:
         self._handlers[fd] = handler
-        self._poll.register(fd, select.POLLIN)
+        self._poll.register(fd, events)
 
     def _unwatch(self, fd: int) -> None:
         if self._handlers.pop(fd, None) is not None:
@@ -108,6 +117,8 @@ class Supervisor:
                 self._restart()
             elif op == "put":
                 self._put(frame)
+            elif op == "reply":
+                self._calls.reply(frame)
             elif op == "ping":
                 self._host.send({"ev": "pong", "t": time.monotonic()})
 
@@ -160,6 +171,7 @@ class Supervisor:
             self._last_unit = (frame["call"], frame["index"])
         self._sent_at = time.monotonic()
         self._deadline = self._sent_at + self._timeout
+        self._waited = self._calls.waited()
         self._process.send(frame["sent"])
         if self._process.unsent:
             self._await_room()
@@ -182,10 +194,22 @@ class Supervisor:
         if self._hung_up:
             self._break_off("the code closed the interpreter's connection")
         elif self._reason is None:
-            self._interrupt("timeout")
+            if not self._extend():
+                self._interrupt("timeout")
         else:
             self._deadline = None
             self._process.kill()
+
+    def _extend(self) -> bool:
+        """Whether it has time left: none passes while it waits for a tool of the host."""
+        waited = self._calls.waited()
+        now = time.monotonic()
+        assert self._deadline is not None
+        self._deadline += waited - self._waited
+        self._waited = waited
+        if self._calls.waiting:
+            self._deadline = max(self._deadline, now + _LOOK)
+        return self._deadline > now
 
     # From the worker
 
@@ -251,6 +275,12 @@ class Supervisor:
         self._over.pop(self._call, None)
         self._ended = self._call
         self._host.send({"ev": "ended", "call": self._call, "t": time.monotonic(), **outcome})
+
+    def _hear_call(self, frame: Frame) -> None:
+        """The code calls a tool of the host, or no longer waits for it."""
+        self._say_output()  # what it wrote before
+        call, index = self._last_unit
+        self._host.send({**frame, "call": call, "index": index})
 
     def _hear_output(self, capture: Capture) -> None:
         fd = capture.fd
@@ -327,7 +357,7 @@ class Supervisor:
         self._host.send({"ev": "restarted", "reason": reason, "t": time.monotonic()})
 
     def _start_worker(self) -> Process:
-        process = Process(self._captures)
+        process = Process(self._captures, Nested(self._calls.address, self._calls.functions))
         self._watch(process.control.fileno(), self._hear_worker)
         for capture in self._captures:
             self._watch(capture.fd, partial(self._hear_output, capture))
@@ -348,4 +378,5 @@ def _wake_on_signals() -> int:
 def main() -> None:
     """Greet the host, then serve it."""
     host = Host()
-    Supervisor(host, host.greet()["limits"]).serve()
+    opening = host.greet()
+    Supervisor(host, opening["limits"], opening["functions"]).serve()

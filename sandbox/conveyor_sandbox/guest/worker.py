@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from .frames import Frame
+    from .nested import Nested
 
 _REFUSALS = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
 """What `compile` raises for a text that it does not like."""
@@ -31,12 +32,13 @@ _REFUSALS = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError
 class Worker:
     """Runs units in one `__main__` module, for as long as the session lasts."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, nested: Nested) -> None:
         self._control = control
         self._pid = getpid()
         self._main = types.ModuleType("__main__")
         self._main.__dict__["__builtins__"] = sys.modules["builtins"]
         sys.modules["__main__"] = self._main
+        nested.define(self._main.__dict__)
         self._call: Optional[Call] = None
         self._number = 0
         self._streams = (sys.stdout, sys.stderr)
