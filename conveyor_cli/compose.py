@@ -18,6 +18,7 @@ from conveyor_cli.backends.transformers import TransformersBackend
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
 from conveyor_cli.engine.agent import Agent, Settings
+from conveyor_cli.engine.approval import Approval
 from conveyor_cli.engine.events import Emit
 from conveyor_cli.engine.run import Identity, Run
 from conveyor_cli.engine.workplace import Workplace
@@ -25,7 +26,7 @@ from conveyor_cli.errors import UsageError
 from conveyor_cli.messages import system_prompt
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
 from conveyor_cli.toolbox import open_toolbox
-from conveyor_sandbox.sandbox import Sandbox, SandboxSpec
+from conveyor_sandbox.sandbox import HostFunction, Sandbox, SandboxSpec
 from conveyor_tools.tool import Tool
 
 _FILES_SHARE = 0.75
@@ -39,6 +40,7 @@ class Parts:
     backend: Backend
     workplace: Workplace
     agent: Agent
+    approval: Approval
 
 
 def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -> Parts:
@@ -48,15 +50,18 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
         UsageError: a script, a file or a tool that the task names cannot be had.
     """
     backend = backend or make_backend(task.model)
-    workplace = Workplace(sandbox_maker(task.sandbox), task.sandbox.image)
     toolbox = open_toolbox(task.tools)
+    approval = Approval(task.approve)
+    offered = tuple(function.offer() for function in toolbox.functions.values())
+    maker = sandbox_maker(task.sandbox, offered)
+    workplace = Workplace(maker, task.sandbox.image, toolbox.functions, approval)
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
     system = system_prompt(task.system, toolbox.instructions)
     dialects = dialect_maker(toolbox.tools)
     agent = Agent(backend, workplace, toolbox.tools, dialects, settings, system, progress)
-    return Parts(backend, workplace, agent)
+    return Parts(backend, workplace, agent, approval)
 
 
 def make_run(task: Task, run_id: str, parts: Parts, emit: Emit, progress: Progress) -> Run:
@@ -91,14 +96,18 @@ def read_script(path: Path) -> list[str]:
         raise UsageError(f"script {path}: not a text file in UTF-8") from None
 
 
-def sandbox_maker(options: SandboxOptions) -> Callable[[], Sandbox]:
+def sandbox_maker(
+    options: SandboxOptions, functions: tuple[HostFunction, ...] = ()
+) -> Callable[[], Sandbox]:
     """Makes sandboxes as the options ask; `auto` is Docker if an engine answers, else local.
+
+    Code in them can call the functions.
 
     Raises:
         UsageError: a file to be copied in cannot be read.
     """
     files = read_files(options.files, int(options.workspace_size * _FILES_SHARE))
-    spec = SandboxSpec(options.image, options.limits(), files, options.runtime)
+    spec = SandboxSpec(options.image, options.limits(), files, options.runtime, functions)
     docker_only = options.kind == "docker" or options.runtime is not None
 
     def make() -> Sandbox:

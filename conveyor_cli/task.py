@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from conveyor_cli.backends.base import Sampling
+from conveyor_cli.engine.approval import Approve
 from conveyor_cli.engine.policy import Mode
 from conveyor_sandbox.sandbox import MIB, Limits
 from conveyor_tools.loading import Reference
@@ -185,7 +186,7 @@ class Task(_Section):
     sandbox: SandboxOptions = SandboxOptions()
     mode: Mode = Mode.PARTIAL
     early_stop: bool = True
-    approve: Literal["never", "external", "all"] = "external"
+    approve: Approve = Approve.EXTERNAL
     limits: LimitOptions = LimitOptions()
     expect: Expectation = Expectation()
 

@@ -92,12 +92,24 @@ class OpenCall:
         self._abandoned: Abandoned | None = None
         self._ran = False
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.completed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Whether the text is complete, once it has ended."""
         self._restarted = asyncio.Event()
         self._died = False
         self.lost = False
         """Whether the interpreter lost its state, in this call or just before it."""
         self.over = False
         """Whether the model has been told of it; nothing that happens now can be added."""
+
+    @property
+    def emit(self) -> Emit:
+        """Where the facts of this call go."""
+        return self._emit
+
+    @property
+    def clock(self) -> RunClock:
+        """The clock of its run."""
+        return self._clock
 
     # Text, from the dialect
 
@@ -131,6 +143,8 @@ class OpenCall:
 
     def _end_text(self, at: float, *, complete: bool) -> None:
         self._closed = True
+        if not self.completed.done():
+            self.completed.set_result(complete)
         self._emit(CallClosed(at, self._turn, self.number, "".join(self._text), complete))
 
     def _take(self, units: list[Unit], at: float) -> None:

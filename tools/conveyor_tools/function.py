@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 
 from conveyor_sandbox.reports import Failure
+from conveyor_sandbox.sandbox import HostFunction
 from conveyor_tools.blocking import in_thread
 from conveyor_tools.errors import ToolError
 from conveyor_tools.signature import Signature, read_signature
@@ -91,6 +92,10 @@ class FunctionTool:
     def schema(self) -> dict[str, Any]:
         """The arguments as a JSON schema."""
         return self.signature.schema()
+
+    def offer(self) -> HostFunction:
+        """What a sandbox has to know, so that code in it can call this."""
+        return HostFunction(self.name, self.signature.text, self.description)
 
     async def call(self, arguments: Mapping[str, Any]) -> Answer:
         """Call it with named arguments. Whatever goes wrong is in the answer."""

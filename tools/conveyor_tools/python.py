@@ -48,5 +48,8 @@ class PythonSession:
     def cancel(self, call: int) -> None:
         self._guest.cancel(call)
 
+    def reply(self, number: int, text: str, *, ok: bool) -> None:
+        self._guest.reply(number, text, ok=ok)
+
     def roll_back(self, call: int) -> None:  # noqa: ARG002 - all calls share the interpreter
         self._guest.restart()

@@ -28,6 +28,9 @@ class Session(Protocol):
     def cancel(self, call: int) -> None:
         """Stop what runs of the call, and run no more of it."""
 
+    def reply(self, number: int, text: str, *, ok: bool) -> None:
+        """Answer code that called a function tool: with the result as JSON, or what is wrong."""
+
     def roll_back(self, call: int) -> None:
         """Take back what the call did. `Restarted` is reported when that is done."""
 
