@@ -153,6 +153,8 @@ def _written(
         annotation = hints[name]
         if typing.get_origin(annotation) is typing.Annotated:
             annotation = typing.get_args(annotation)[0]
+        if inspect.isclass(annotation) and typing.get_origin(annotation) is None:
+            return kind(annotation.__qualname__)
         return kind(inspect.formatannotation(annotation).replace("typing.", ""))
 
     parameters = [
