@@ -75,7 +75,8 @@ def test_the_signature_is_text_that_python_can_compile() -> None:
         "city": "Oslo", "days": 1, "unit": ..., "kind": "short", "near": None,
     }  # fmt: skip
     assert signature.shown == (
-        "(city: str, days: int = 1, *, unit: Unit = Ellipsis, kind: Literal['short', 'long'] = 'short', near: list[tuple[float, float]] | None = None)"
+        "(city: str, days: int = 1, *, unit: Unit = Ellipsis, kind: "
+        "Literal['short', 'long'] = 'short', near: list[tuple[float, float]] | None = None)"
         " -> dict[str, Any]"
     )
 
