@@ -92,8 +92,8 @@ class OpenCall:
         self._abandoned: Abandoned | None = None
         self._ran = False
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.completed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        """Whether the text is complete, once it has ended."""
+        self.completed: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        """The whole text, once it has ended; None if it is not complete."""
         self._restarted = asyncio.Event()
         self._died = False
         self.lost = False
@@ -144,7 +144,7 @@ class OpenCall:
     def _end_text(self, at: float, *, complete: bool) -> None:
         self._closed = True
         if not self.completed.done():
-            self.completed.set_result(complete)
+            self.completed.set_result("".join(self._text) if complete else None)
         self._emit(CallClosed(at, self._turn, self.number, "".join(self._text), complete))
 
     def _take(self, units: list[Unit], at: float) -> None:

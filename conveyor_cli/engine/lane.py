@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conveyor_cli.engine.call import OpenCall
 from conveyor_cli.engine.nested import NestedCalls
-from conveyor_sandbox.reports import Called, Died, Dropped, Report, Restarted
+from conveyor_sandbox.reports import Called, Checked, Died, Dropped, Report, Restarted
 from conveyor_tools.tool import Session
 
 
@@ -33,7 +33,7 @@ class Lane:
             call.hear(Died(self.died, 0.0))
 
     def _hear(self, report: Report) -> None:
-        if isinstance(report, Called | Dropped):
+        if isinstance(report, Called | Dropped | Checked):
             self.nested.hear(report)
             return
         if isinstance(report, Died):

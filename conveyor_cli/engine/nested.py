@@ -16,8 +16,9 @@ from conveyor_cli.engine.events import (
     NestedCallMade,
     NestedCallStarted,
 )
-from conveyor_sandbox.reports import Called, Dropped, Failure, Status, UnitKey
+from conveyor_sandbox.reports import Called, Checked, Dropped, Failure, Status, UnitKey
 from conveyor_tools.function import Answer, Effects, FunctionTool
+from conveyor_tools.tool import Session
 
 _MOST = 1000
 """Calls from inside one call's code. More of them are refused, and no events are made of them."""
@@ -28,10 +29,10 @@ _SHOWN = 500
 
 
 class Caller(Protocol):
-    """The call whose code calls. `completed` tells, once its text ends, if it is complete."""
+    """The call whose code calls. `completed` gives its text once that ends, None if it is cut."""
 
     number: int
-    completed: asyncio.Future[bool]
+    completed: asyncio.Future[str | None]
 
     @property
     def emit(self) -> Emit: ...
@@ -40,44 +41,46 @@ class Caller(Protocol):
     def clock(self) -> RunClock: ...
 
 
-class Reply(Protocol):
-    """Answers a call: with its result as JSON, or with what is wrong."""
-
-    def __call__(self, number: int, text: str, *, ok: bool) -> None: ...
-
-
 class NestedCalls:
     """Those of one lane's code.
 
-    A pure function runs at once. Any other waits until the call that it belongs to is complete:
-    before that, nobody knows whether it counts. Then the user is asked, where the task wants that.
+    A pure function runs at once. Any other waits until the call that it belongs to is complete and
+    known to be valid: before that, nobody knows whether it counts. Then the user is asked, where
+    the task wants that.
     """
 
     def __init__(
-        self, functions: Mapping[str, FunctionTool], approval: Approval, reply: Reply
+        self, functions: Mapping[str, FunctionTool], approval: Approval, session: Session
     ) -> None:
         self._functions = functions
         self._approval = approval
-        self._reply = reply
+        self._session = session
         self._caller: Caller | None = None
         self._count = 0
         self._running: dict[int, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._valid: dict[int, asyncio.Future[bool]] = {}
 
     def open(self, caller: Caller) -> None:
         """From now on, this call's code is what calls."""
         self._caller, self._count = caller, 0
 
-    def hear(self, report: Called | Dropped) -> None:
-        """The code calls a function, or no longer waits for one."""
-        if isinstance(report, Dropped):
-            task = self._running.pop(report.number, None)
-            if task is not None:
-                task.cancel()
-            return
+    def hear(self, report: Called | Dropped | Checked) -> None:
+        """The code calls a function, no longer waits for one, or is known to be valid or not."""
+        match report:
+            case Called():
+                self._begin(report)
+            case Dropped(number) if number in self._running:
+                self._running.pop(number).cancel()
+            case Checked(call, valid) if call in self._valid and not self._valid[call].done():
+                self._valid[call].set_result(valid)
+
+    def _begin(self, report: Called) -> None:
         self._count += 1
         if self._caller is None or self._count > _MOST:
-            self._reply(report.number, f"more than {_MOST} calls of tools in one call", ok=False)
+            self._session.reply(
+                report.number, f"more than {_MOST} calls of tools in one call", ok=False
+            )
             return
         task = asyncio.create_task(self._answer(self._caller, self._count, report))
         self._running[report.number] = task
@@ -103,7 +106,7 @@ class NestedCalls:
             timeout = failure.kind == "timeout"
             facts.finished(Status.TIMEOUT if timeout else Status.ERROR, failure.message)
         text = failure.message if failure is not None else answer.result or "null"
-        self._reply(called.number, text, ok=failure is None)
+        self._session.reply(called.number, text, ok=failure is None)
 
     async def _run(self, caller: Caller, facts: _Facts, called: Called) -> Answer:
         function = self._functions.get(called.function)
@@ -115,8 +118,8 @@ class NestedCalls:
             arguments = None
         if not isinstance(arguments, dict):
             return _refused("the arguments are not plain data")
-        if function.effects is not Effects.PURE and not await asyncio.shield(caller.completed):
-            return _refused(f"{function.name} was not called: the code was not complete")
+        if function.effects is not Effects.PURE and not await self._counts(caller):
+            return _refused(f"{function.name} was not called: the code is not complete and valid")
         if self._approval.wanted(function.effects):
             refusal = await self._approval.refusal(function.name, facts.arguments)
             if refusal is not None:
@@ -124,6 +127,18 @@ class NestedCalls:
         async with self._slots:
             facts.started()
             return await function.call(arguments)
+
+    async def _counts(self, caller: Caller) -> bool:
+        """Whether what the caller does is there to stay, as far as its text tells."""
+        text = await asyncio.shield(caller.completed)
+        if text is None:
+            return False
+        valid = self._valid.get(caller.number)
+        if valid is None:
+            valid = asyncio.get_running_loop().create_future()
+            self._valid = {caller.number: valid}
+            self._session.check(caller.number, text)
+        return await asyncio.shield(valid)
 
 
 class _Facts:

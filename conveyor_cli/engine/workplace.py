@@ -75,7 +75,7 @@ class Workplace:
         assert self._guest is not None
         if self._lane is None:
             session = tool.open(self._guest)
-            nested = NestedCalls(self._functions, self._approval, session.reply)
+            nested = NestedCalls(self._functions, self._approval, session)
             self._lane = Lane(tool.lane, session, nested)
         return self._lane
 

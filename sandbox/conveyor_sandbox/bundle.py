@@ -11,6 +11,7 @@ _MODULES = (
     "call",
     "calls",
     "capture",
+    "checks",
     "failures",
     "frames",
     "host",

@@ -117,6 +117,10 @@ class GuestClient:
         self._called.discard(number)
         self._send({"op": "reply", "id": number, "ok": ok, "text": text})
 
+    def check(self, call: int, text: str) -> None:
+        """Ask whether a call's text is valid as a whole, while its units may be running."""
+        self._send({"op": "check", "call": call, "text": text})
+
     def restart(self) -> None:
         """Start again with an empty interpreter; what was sent and did not end is cancelled."""
         self._send({"op": "restart"})

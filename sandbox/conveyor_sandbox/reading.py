@@ -7,6 +7,7 @@ from typing import Any
 
 from conveyor_sandbox.reports import (
     Called,
+    Checked,
     Dropped,
     Ended,
     Failure,
@@ -44,6 +45,8 @@ class Reader:
                 return Ended(_number(frame, "call"), _outcome(frame), at)
             case "restarted":
                 return Restarted(_text(frame, "reason"), at)
+            case "checked":
+                return Checked(_number(frame, "call"), frame.get("valid") is True, at)
             case "dropped":
                 return Dropped(_number(frame, "id"), at)
         unit = UnitKey(_number(frame, "call"), _number(frame, "index"))

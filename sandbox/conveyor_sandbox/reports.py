@@ -130,6 +130,15 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether a call's whole text compiles; False also where that could not be found out."""
+
+    call: int
+    valid: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A call ended: its text was checked as a whole and its last value shown."""
 
@@ -154,4 +163,6 @@ class Died:
     at: float
 
 
-Report = Started | Output | Finished | Skipped | Called | Dropped | Ended | Restarted | Died
+Report = (
+    Started | Output | Finished | Skipped | Called | Dropped | Checked | Ended | Restarted | Died
+)

@@ -173,6 +173,18 @@ def test_a_call_that_is_cut_off_calls_nothing_external(conveyor: Command) -> Non
     assert [it["status"] for it in call["nested"]][-1] in ("error", "cancelled")
 
 
+@pytest.mark.parametrize("sandbox", ["local", DOCKER])
+@pytest.mark.parametrize("mode", ["partial", "sequential"])
+def test_an_invalid_call_calls_nothing_external(conveyor: Command, sandbox: str, mode: str) -> None:
+    """The invalid place lies further down, and is met before anything leaves the machine."""
+    args = arguments(conveyor, "weather('Oslo')\nsend('bob')\ndef f(:\n", sandbox=sandbox)
+    done = conveyor(*args, "-c", "approve=never", "--mode", mode, "--json")
+    assert log(conveyor) == ["weather Oslo"]
+    assert call_of(done)["error"]["message"] == (
+        "send was not called: the code is not complete and valid"
+    )
+
+
 def test_the_model_is_told_of_the_functions() -> None:
     """Name, signature and description stand in the system prompt."""
     (told, functions) = open_toolbox(["python", "calculator"]).instructions

@@ -51,5 +51,8 @@ class PythonSession:
     def reply(self, number: int, text: str, *, ok: bool) -> None:
         self._guest.reply(number, text, ok=ok)
 
+    def check(self, call: int, text: str) -> None:
+        self._guest.check(call, text)
+
     def roll_back(self, call: int) -> None:  # noqa: ARG002 - all calls share the interpreter
         self._guest.restart()

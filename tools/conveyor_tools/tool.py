@@ -31,6 +31,9 @@ class Session(Protocol):
     def reply(self, number: int, text: str, *, ok: bool) -> None:
         """Answer code that called a function tool: with the result as JSON, or what is wrong."""
 
+    def check(self, call: int, text: str) -> None:
+        """Find out whether a call's whole text is valid. `Checked` is reported."""
+
     def roll_back(self, call: int) -> None:
         """Take back what the call did. `Restarted` is reported when that is done."""
 

@@ -21,6 +21,7 @@ from functools import partial
 from .answers import check, failed, interrupted
 from .calls import Calls
 from .capture import Capture
+from .checks import Checks
 from .frames import LineDecoder, decode
 from .host import Host, receive
 from .nested import Nested
@@ -74,6 +75,7 @@ class Supervisor:
         self._watch(self._woken, self._reap)
         self._watch(0, self._check_lifeline)
         self._watch(host.read_fd, self._hear_host)
+        self._checks = Checks()
         self._calls = Calls(functions, self._watch, self._unwatch, self._hear_call)
         self._process = self._start_worker()
 
@@ -119,6 +121,8 @@ class Supervisor:
                 self._put(frame)
             elif op == "reply":
                 self._calls.reply(frame)
+            elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
+                self._say_checked(frame["call"], valid=False)
             elif op == "ping":
                 self._host.send({"ev": "pong", "t": time.monotonic()})
 
@@ -315,6 +319,12 @@ class Supervisor:
                     return
                 if not pid:
                     return
+                checked = self._checks.ended(pid)
+                if checked is not None:
+                    self._say_checked(checked, valid=status == 0)
+
+    def _say_checked(self, call: int, *, valid: bool) -> None:
+        self._host.send({"ev": "checked", "call": call, "valid": valid, "t": time.monotonic()})
 
     def _worker_died(self, status: int) -> None:
         """What it was doing is lost, unless its last words say otherwise."""
