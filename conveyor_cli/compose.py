@@ -17,13 +17,14 @@ from conveyor_cli.backends.scripted import ScriptedBackend, split_script
 from conveyor_cli.backends.transformers import TransformersBackend
 from conveyor_cli.dialects.speech import find_speech
 from conveyor_cli.engine.agent import Agent, Settings
+from conveyor_cli.engine.approval import Approval
 from conveyor_cli.engine.events import Emit
 from conveyor_cli.engine.run import Identity, Run
 from conveyor_cli.engine.workplace import Workplace
 from conveyor_cli.errors import UsageError
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
-from conveyor_sandbox.sandbox import Sandbox, SandboxSpec
-from conveyor_tools.registry import find_tool
+from conveyor_cli.toolbox import open_toolbox
+from conveyor_sandbox.sandbox import HostFunction, Sandbox, SandboxSpec
 
 _FILES_SHARE = 0.75
 """How much of the workspace the task's files may fill: file systems need room for themselves."""
@@ -36,30 +37,35 @@ class Parts:
     backend: Backend
     workplace: Workplace
     agent: Agent
+    approval: Approval
 
 
 def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -> Parts:
     """The parts of a run of the task, none of them started, with a backend that may be given.
 
     Raises:
-        UsageError: a script or a file that the task names cannot be read.
+        UsageError: a script, a file or a tool that the task names cannot be had.
     """
     backend = backend or make_backend(task.model)
-    workplace = Workplace(sandbox_maker(task.sandbox), task.sandbox.image)
-    tools = {name: find_tool(name) for name in task.tools}
+    toolbox = open_toolbox(task.tools)
+    approval = Approval(task.approve)
+    offered = tuple(function.offer() for function in toolbox.functions.values())
+    maker = sandbox_maker(task.sandbox, offered)
+    workplace = Workplace(maker, task.sandbox.image, toolbox.functions, approval)
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
+    told = toolbox.functions_told
     agent = Agent(
         backend,
         workplace,
-        tools,
-        lambda: find_speech(task.model.dialect, tools, backend.template),
+        toolbox.tools,
+        lambda: find_speech(task.model.dialect, toolbox.tools, told, backend.template),
         settings,
         task.system,
         progress,
     )
-    return Parts(backend, workplace, agent)
+    return Parts(backend, workplace, agent, approval)
 
 
 def make_run(task: Task, run_id: str, parts: Parts, emit: Emit, progress: Progress) -> Run:
@@ -94,14 +100,18 @@ def read_script(path: Path) -> list[str]:
         raise UsageError(f"script {path}: not a text file in UTF-8") from None
 
 
-def sandbox_maker(options: SandboxOptions) -> Callable[[], Sandbox]:
+def sandbox_maker(
+    options: SandboxOptions, functions: tuple[HostFunction, ...] = ()
+) -> Callable[[], Sandbox]:
     """Makes sandboxes as the options ask; `auto` is Docker if an engine answers, else local.
+
+    Code in them can call the functions.
 
     Raises:
         UsageError: a file to be copied in cannot be read.
     """
     files = read_files(options.files, int(options.workspace_size * _FILES_SHARE))
-    spec = SandboxSpec(options.image, options.limits(), files, options.runtime)
+    spec = SandboxSpec(options.image, options.limits(), files, options.runtime, functions)
     docker_only = options.kind == "docker" or options.runtime is not None
 
     def make() -> Sandbox:

@@ -28,6 +28,7 @@ from conveyor_cli.signals import handling
 from conveyor_cli.task import Task
 from conveyor_cli.views.live import LiveView
 from conveyor_cli.views.plain import PlainView
+from conveyor_cli.views.question import asking, someone_types
 from conveyor_sandbox.errors import SandboxError
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -184,13 +185,17 @@ class Stage:
             lines = PlainView(self._console)
             self._fanout.add(lines.apply)
             self._progress.show = lines.progress
+            if someone_types() and self._console.is_terminal:
+                self._parts.approval.ask = asking(lines.question)
             yield
         else:
             with LiveView(Timeline(), self._console, run.clock.now) as view:
                 self._fanout.add(view.apply)
                 self._progress.show = view.progress
+                if someone_types():
+                    self._parts.approval.ask = asking(view.question)
                 yield
-        self._progress.show = None
+        self._progress.show = self._parts.approval.ask = None
 
     @contextlib.contextmanager
     def _signals(self, run: Run) -> Iterator[None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from conveyor_cli.engine.events import CheckpointTaken
 from conveyor_cli.engine.metrics import Metrics
-from conveyor_cli.engine.timeline import CallTrack, Timeline, UnitTrack
+from conveyor_cli.engine.timeline import CallTrack, NestedTrack, Timeline, UnitTrack
 from conveyor_cli.task import Expectation
 from conveyor_sandbox.reports import Status, Stream
 
@@ -50,6 +50,7 @@ def _call(call: CallTrack) -> dict[str, Any]:
         "error": asdict(failure) if failure else None,
         "lost": call.lost,
         "units": [_unit(unit) for unit in call.units],
+        "nested": [_nested(unit, each) for unit in call.units for each in unit.nested],
     }
 
 
@@ -77,6 +78,19 @@ def _unit(unit: UnitTrack) -> dict[str, Any]:
         "started_at": round(unit.started_at, 6) if unit.started_at is not None else None,
         "finished_at": round(unit.finished_at, 6) if ran and unit.finished_at else None,
         "status": (unit.status or Status.CANCELLED).value,
+    }
+
+
+def _nested(unit: UnitTrack, nested: NestedTrack) -> dict[str, Any]:
+    return {
+        "unit": unit.key.index,
+        "tool": nested.tool,
+        "arguments": nested.arguments,
+        "made_at": round(nested.made_at, 6),
+        "started_at": None if nested.started_at is None else round(nested.started_at, 6),
+        "finished_at": None if nested.finished_at is None else round(nested.finished_at, 6),
+        "status": (nested.status or Status.CANCELLED).value,
+        "error": nested.message or None,
     }
 
 

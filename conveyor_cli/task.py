@@ -19,8 +19,10 @@ from pydantic import (
 
 from conveyor_cli.backends.base import Sampling
 from conveyor_cli.dialects.speech import DialectName
+from conveyor_cli.engine.approval import Approve
 from conveyor_cli.engine.policy import Mode
 from conveyor_sandbox.sandbox import MIB, Limits
+from conveyor_tools.loading import Reference
 from conveyor_tools.registry import tool_names
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
@@ -44,6 +46,8 @@ def _size(value: object) -> object:
 
 
 def _known_tool(name: str) -> str:
+    if ":" in name:
+        return str(Reference.parse(name))
     if name not in tool_names():
         raise ValueError(f"no tool is called {name!r} (there is: {', '.join(tool_names())})")
     return name
@@ -193,17 +197,21 @@ class Task(_Section):
     sandbox: SandboxOptions = SandboxOptions()
     mode: Mode = Mode.PARTIAL
     early_stop: bool = True
+    approve: Approve = Approve.EXTERNAL
     limits: LimitOptions = LimitOptions()
     expect: Expectation = Expectation()
 
 
-def task_paths(settings: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    """The places in a task's settings that hold paths of the host, as (mapping, key)."""
-    places: list[tuple[dict[str, Any], str]] = []
+def task_paths(settings: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """The places in a task's settings that hold paths of the host, as (mapping or list, key)."""
+    places: list[tuple[Any, Any]] = []
     model, sandbox = settings.get("model"), settings.get("sandbox")
     if isinstance(model, dict) and isinstance(model.get("script"), str):
         places.append((model, "script"))
     if isinstance(sandbox, dict) and isinstance(sandbox.get("files"), dict):
         files = sandbox["files"]
         places += [(files, key) for key, value in files.items() if isinstance(value, str)]
+    tools = settings.get("tools")
+    if isinstance(tools, list):  # those in files: `./mytools.py:weather`
+        places += [(tools, index) for index, name in enumerate(tools) if ".py:" in str(name)]
     return places

@@ -37,6 +37,7 @@ def compare(
     runs: Annotated[int, typer.Option(min=1, max=100, help="Runs in each mode, in turn.")] = 1,
     *,
     undo: options.Undo = None,
+    trust: options.Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a task in both modes, and show what running early saves.
@@ -66,8 +67,9 @@ def compare(
     }
     settings = options.read_settings(task, flags, set_)
     options.require_prompt(settings)
+    chosen = options.trusted_task(settings, trust=trust)
     with shown_progress(Console(stderr=True)) as progress:
-        found = asyncio.run(comparison.compare(settings.task(), runs, progress))
+        found = asyncio.run(comparison.compare(chosen, runs, progress))
     if json:
         typer.echo(dumps(found.as_dict()))
     else:

@@ -14,6 +14,7 @@ from conveyor_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from conveyor_cli.config import Settings
+    from conveyor_cli.task import Task
 
 TaskFile = Annotated[
     str | None,
@@ -75,6 +76,10 @@ Undo = Annotated[
         show_default=False,
     ),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Trust the code of the task's own tools, now and from now on."),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
@@ -129,6 +134,15 @@ def _standard_input() -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError("stdin: not text in UTF-8") from None
+
+
+def trusted_task(settings: Settings, *, trust: bool) -> Task:
+    """The task, whose own tools the user trusts. Raises UsageError."""
+    from conveyor_cli.trust import require_trust
+
+    task = settings.task()
+    require_trust(task.tools, given=trust)
+    return task
 
 
 def require_prompt(settings: Settings) -> None:

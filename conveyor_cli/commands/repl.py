@@ -36,6 +36,7 @@ def repl(
     set_: options.Assignments = None,
     *,
     undo: options.Undo = None,
+    trust: options.Trust = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
 ) -> None:
     """Talk to an agent. Sandbox, variables, files and conversation stay until you leave."""
@@ -53,7 +54,7 @@ def repl(
     }
     settings = options.read_settings(task, flags, set_)
     settings.merged.update(name="repl", prompt="(what the user types)")
-    asyncio.run(_talk(settings.task(), plain=plain))
+    asyncio.run(_talk(options.trusted_task(settings, trust=trust), plain=plain))
 
 
 async def _talk(task: Task, *, plain: bool) -> None:

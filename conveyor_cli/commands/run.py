@@ -30,6 +30,7 @@ def run(
     ] = None,
     *,
     undo: options.Undo = None,
+    trust: options.Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print the run as one JSON object.")] = False,
     stream_json: Annotated[
         bool, typer.Option("--stream-json", help="Print each event as a JSON line.")
@@ -59,7 +60,7 @@ def run(
     settings = options.read_settings(task, flags, set_)
     options.require_prompt(settings)
     shown = Shown(stream=stream_json, plain=plain, journal=journal)
-    performance = perform(settings.task(), shown)
+    performance = perform(options.trusted_task(settings, trust=trust), shown)
     raise typer.Exit(_conclude(performance, as_json=json, stream=stream_json))
 
 

@@ -26,18 +26,27 @@ class Speech:
     """Who tells the model what became of its calls."""
 
 
-def find_speech(name: DialectName, tools: Mapping[str, Tool], template: str | None) -> Speech:
-    """The way of talking of that name; `auto`: what the model's chat template knows, or fences."""
+def find_speech(
+    name: DialectName, tools: Mapping[str, Tool], also: str, template: str | None
+) -> Speech:
+    """The way of talking of that name; `auto`: what the model's chat template knows, or fences.
+
+    `also` is what the model is told besides how to call the tools.
+    """
     if name == "auto":
         name = "hermes" if template and "<tool_call>" in template else "fences"
     if name == "hermes":
         arguments = {tool.name: tool.argument for tool in tools.values()}
         return Speech(
             lambda: hermes.HermesDialect(arguments),
-            hermes.instructions(list(tools.values())),
+            _paragraphs(hermes.instructions(list(tools.values())), also),
             Role.TOOL,
         )
     tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
     untagged = next(iter(tools)) if len(tools) == 1 else None
-    instructions = "\n\n".join(tool.instructions for tool in tools.values())
-    return Speech(lambda: FenceDialect(tags, untagged), instructions, Role.USER)
+    told = _paragraphs(*(tool.instructions for tool in tools.values()), also)
+    return Speech(lambda: FenceDialect(tags, untagged), told, Role.USER)
+
+
+def _paragraphs(*texts: str) -> str:
+    return "\n\n".join(filter(None, texts))

@@ -100,6 +100,8 @@ class OpenCall:
         self._invalid: Failure | None = None
         self._ran = False
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.completed: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        """The whole text, once it has ended; None if it is not complete."""
         self._rolled_back = asyncio.Event()
         self._died = False
         self.crashed = False
@@ -108,6 +110,16 @@ class OpenCall:
         """What of earlier calls is gone with this one, or was when it began."""
         self.over = False
         """Whether the model has been told of it; nothing that happens now can be added."""
+
+    @property
+    def emit(self) -> Emit:
+        """Where the facts of this call go."""
+        return self._emit
+
+    @property
+    def clock(self) -> RunClock:
+        """The clock of its run."""
+        return self._clock
 
     # Text, from the dialect
 
@@ -169,6 +181,8 @@ class OpenCall:
 
     def _end_text(self, at: float, *, complete: bool) -> None:
         self._closed = True
+        if not self.completed.done():
+            self.completed.set_result("".join(self._text) if complete else None)
         self._emit(CallClosed(at, self._turn, self.number, "".join(self._text), complete))
 
     def _take(self, units: list[Unit], at: float) -> None:

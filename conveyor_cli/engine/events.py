@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from conveyor_sandbox.reports import Outcome, Stream, UnitKey
+from conveyor_sandbox.reports import Outcome, Status, Stream, UnitKey
 
 
 class StopReason(StrEnum):
@@ -164,6 +164,41 @@ class OutputReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class NestedCallMade:
+    """A unit's code called a function tool; `number` counts those of its call.
+
+    `arguments` is JSON, shortened. `waits`: the unit does nothing else until it is answered.
+    """
+
+    at: float
+    unit: UnitKey
+    number: int
+    tool: str
+    arguments: str
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NestedCallStarted:
+    """The tool began to run: nothing keeps it waiting any more, neither policy nor approval."""
+
+    at: float
+    unit: UnitKey
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class NestedCallFinished:
+    """The code has its answer, or waits for none any more. `message` says what went wrong."""
+
+    at: float
+    unit: UnitKey
+    number: int
+    status: Status
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnitFinished:
     """A unit ended; it ran from `started_at` to `at`."""
 
@@ -262,6 +297,9 @@ Event = (
     | UnitHeld
     | UnitStarted
     | OutputReceived
+    | NestedCallMade
+    | NestedCallStarted
+    | NestedCallFinished
     | UnitFinished
     | UnitSkipped
     | CheckpointTaken

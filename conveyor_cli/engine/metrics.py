@@ -118,8 +118,10 @@ def measure_turn(turn: TurnTrack, end: float) -> TurnMetrics:
         call.number: decoded_until if call.closed_at is None else call.closed_at
         for call in turn.calls
     }
-    ideal_s = _pipeline(turn, end, lambda unit: unit.ready_at)
-    sequential_s = _pipeline(turn, end, lambda unit: max(closings[unit.key.call], unit.ready_at))
+    ideal_s = _pipeline(turn, end, lambda unit: unit.ready_at, lambda call: closings[call])
+    sequential_s = _pipeline(
+        turn, end, lambda unit: max(closings[unit.key.call], unit.ready_at), lambda _: -math.inf
+    )
     first = turn.first_token_at
     generation_s = 0.0 if first is None else max(0.0, decoded_until - first)
     return TurnMetrics(
@@ -171,14 +173,37 @@ def total(timeline: Timeline, turns: tuple[TurnMetrics, ...]) -> Metrics:
 
 def busy_intervals(turn: TurnTrack, end: float) -> list[Interval]:
     """When at least one unit of the turn ran: disjoint, in order. `end` ends what still runs."""
-    runs = sorted(
+    return _union(
         (unit.started_at, end if unit.finished_at is None else unit.finished_at)
         for call in turn.calls
         for unit in call.units
         if unit.started_at is not None
     )
+
+
+def waits(unit: UnitTrack, end: float) -> list[Interval]:
+    """When the unit waited for tools that it called: disjoint, in order."""
+    return _union(
+        (nested.made_at, end if nested.finished_at is None else min(end, nested.finished_at))
+        for nested in unit.nested
+        if nested.waits
+    )
+
+
+def _held(unit: UnitTrack, end: float, since: float) -> float:
+    """How long after `since` tools that it called, and waited for, were not allowed to begin."""
+    holds = []
+    for nested in unit.nested:
+        ends = (nested.started_at, nested.finished_at, end)
+        begin, until = max(nested.made_at, since), next(at for at in ends if at is not None)
+        if nested.waits and begin < until:
+            holds.append((begin, until))
+    return _length(_union(holds))
+
+
+def _union(intervals: Iterable[Interval]) -> list[Interval]:
     union: list[Interval] = []
-    for begin, finish in runs:
+    for begin, finish in sorted(intervals):
         if union and begin <= union[-1][1]:
             union[-1] = (union[-1][0], max(union[-1][1], finish))
         else:
@@ -205,10 +230,17 @@ def start_latencies(timeline: Timeline) -> list[float]:
     return latencies
 
 
-def _pipeline(turn: TurnTrack, end: float, release: Callable[[UnitTrack], float]) -> float:
+def _pipeline(
+    turn: TurnTrack,
+    end: float,
+    release: Callable[[UnitTrack], float],
+    allowed: Callable[[int], float],
+) -> float:
     """How long the turn takes when every unit starts at its release, at no cost.
 
-    Units of one lane run in order, each for as long as it was measured to run.
+    Units of one lane run in order, each for as long as it was measured to run, without the time
+    that tools called by it had to wait after the call was `allowed` them: that is the user's, who
+    was asked.
     """
     free_at: dict[str, float] = {}
     for call in turn.calls:
@@ -216,7 +248,8 @@ def _pipeline(turn: TurnTrack, end: float, release: Callable[[UnitTrack], float]
         for unit in call.units:
             if unit.started_at is not None:
                 finish = end if unit.finished_at is None else unit.finished_at
-                at = max(at, release(unit)) + (finish - unit.started_at)
+                held = _held(unit, finish, allowed(call.number)) if unit.nested else 0.0
+                at = max(at, release(unit)) + (finish - unit.started_at) - held
         free_at[call.lane] = at
     decoded_until = turn.started_at if turn.last_delta_at is None else turn.last_delta_at
     return max(decoded_until, *free_at.values(), turn.started_at) - turn.started_at

@@ -15,6 +15,9 @@ from conveyor_cli.engine.events import (
     Event,
     FirstToken,
     ModelLoaded,
+    NestedCallFinished,
+    NestedCallMade,
+    NestedCallStarted,
     OutputReceived,
     RolledBack,
     RunEnded,
@@ -37,7 +40,7 @@ class Phase(StrEnum):
     """Where a unit is in its life."""
 
     WAITING = "waiting"
-    """Ready, behind another unit of its lane."""
+    """Ready, behind another unit of its lane; or begun, and it waits for a tool that it called."""
     HELD = "held"
     """Ready, and the policy waits for the end of the call."""
     RUNNING = "running"
@@ -45,6 +48,21 @@ class Phase(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     ROLLED_BACK = "rolled back"
+
+
+@dataclass(slots=True)
+class NestedTrack:
+    """A tool call from inside a unit's code: made, begun once it was allowed to, ended."""
+
+    number: int
+    tool: str
+    arguments: str
+    waits: bool
+    made_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    status: Status | None = None
+    message: str = ""
 
 
 @dataclass(slots=True)
@@ -65,6 +83,9 @@ class UnitTrack:
     status: Status | None = None
     failure: Failure | None = None
     undone: bool = False
+    nested: list[NestedTrack] = field(default_factory=list)
+    waiting: int = 0
+    """How many of these it waits for."""
 
     @property
     def phase(self) -> Phase:
@@ -73,7 +94,7 @@ class UnitTrack:
             return Phase.ROLLED_BACK
         if self.status is None:
             if self.started_at is not None:
-                return Phase.RUNNING
+                return Phase.WAITING if self.waiting else Phase.RUNNING
             return Phase.HELD if self.held else Phase.WAITING
         if self.status is Status.OK:
             return Phase.OK
@@ -157,6 +178,7 @@ class Timeline:
         self.lanes: dict[str, list[UnitTrack]] = {}
         """The units of each lane, in the order in which they closed."""
         self._units: dict[UnitKey, UnitTrack] = {}
+        self._nested: dict[tuple[int, int], NestedTrack] = {}
         self.last_at = 0.0
         """The latest time in any event: where a run that was cut off ends."""
 
@@ -185,6 +207,8 @@ class Timeline:
                     turn.parts.append(event.text)
             case UnitReady() | UnitHeld() | UnitStarted() | UnitFinished() | UnitSkipped():
                 self._apply_to_unit(event)
+            case NestedCallMade() | NestedCallStarted() | NestedCallFinished():
+                self._apply_to_nested(event)
             case OutputReceived():
                 self.calls[event.unit.call].output.append((event.stream, event.text))
             case CallOpened() | CallClosed() | CallEnded() | RolledBack():
@@ -268,6 +292,25 @@ class Timeline:
                 unit.status, unit.failure = event.outcome.status, event.outcome.failure
             case UnitSkipped():
                 unit.finished_at, unit.status = event.at, Status.SKIPPED
+
+    def _apply_to_nested(
+        self, event: NestedCallMade | NestedCallStarted | NestedCallFinished
+    ) -> None:
+        unit = self._units[event.unit]
+        key = (event.unit.call, event.number)
+        match event:
+            case NestedCallMade(number=number, tool=tool, arguments=arguments, waits=waits):
+                nested = NestedTrack(number, tool, arguments, waits, event.at)
+                self._nested[key] = nested
+                unit.nested.append(nested)
+                unit.waiting += waits
+            case NestedCallStarted():
+                self._nested[key].started_at = event.at
+            case NestedCallFinished():
+                nested = self._nested[key]
+                nested.finished_at, nested.status = event.at, event.status
+                nested.message = event.message
+                unit.waiting -= nested.waits
 
 
 def _end_with_call(call: CallTrack, event: CallEnded) -> None:

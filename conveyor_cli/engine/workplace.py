@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from conveyor_cli.engine.approval import Approval
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import Emit, SandboxDied, SandboxStarted
 from conveyor_cli.engine.lane import Lane
+from conveyor_cli.engine.nested import NestedCalls
 from conveyor_sandbox import errors
 from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.sandbox import Progress, Sandbox
+from conveyor_tools.function import FunctionTool
 from conveyor_tools.splitters.base import Splitter
 from conveyor_tools.tool import Tool
 
@@ -22,9 +25,17 @@ _DEATHS = 2
 class Workplace:
     """The sandbox of a run and the lanes in it."""
 
-    def __init__(self, make: Callable[[], Sandbox], image: str) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Sandbox],
+        image: str,
+        functions: Mapping[str, FunctionTool],
+        approval: Approval,
+    ) -> None:
         self._make = make
         self._image = image
+        self._functions = functions
+        self._approval = approval
         self._sandbox: Sandbox | None = None
         self._guest: GuestClient | None = None
         self._lane: Lane | None = None
@@ -63,7 +74,9 @@ class Workplace:
         """The lane of the tool's state."""
         assert self._guest is not None
         if self._lane is None:
-            self._lane = Lane(tool.lane, tool.open(self._guest))
+            session = tool.open(self._guest)
+            nested = NestedCalls(self._functions, self._approval, session)
+            self._lane = Lane(tool.lane, session, nested)
         return self._lane
 
     async def replace_dead(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
@@ -85,6 +98,8 @@ class Workplace:
 
     async def close(self) -> None:
         """End the sandbox, with everything in it."""
+        if self._lane is not None:
+            self._lane.nested.close()
         sandbox, self._sandbox = self._sandbox, None
         self._guest = self._lane = self.started = None
         if sandbox is not None:

@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from conveyor_cli.engine.metrics import busy_intervals, clipped
+from conveyor_cli.engine.metrics import busy_intervals, clipped, waits
 from conveyor_cli.engine.timeline import Phase, Timeline, TurnTrack, UnitTrack
 from conveyor_cli.views.bars import EIGHTHS, Fill, Ink, Strip
 from conveyor_cli.views.marks import MARKS, glyph
@@ -125,6 +125,8 @@ class Chart:
     ) -> int:
         """Draw a unit that ran: what decoding hid, what it did not, and how it ended.
 
+        Hatched while it waited for a tool that it called.
+
         Returns the slot that its bar ends at.
         """
         assert unit.started_at is not None
@@ -137,7 +139,12 @@ class Chart:
         if fill is Fill.OVERLAPPED:
             hidden = axis.slot(self._decoded_until(self._timeline.turns[unit.turn]))
             strip.fill(max(begin_slot, hidden), end_slot, Fill.EXPOSED)
-        if phase in (Phase.RUNNING, Phase.FAILED):
+        for begin, until in waits(unit, end):
+            begin_wait, end_wait = axis.slot(begin), axis.slot(until)
+            if end_wait - begin_wait >= EIGHTHS // 2:
+                edge = begin_slot + EIGHTHS // 4  # where the bar begins stays to be seen
+                strip.fill(max(edge, begin_wait), min(end_slot, end_wait), Fill.WAITING)
+        if phase in (Phase.RUNNING, Phase.WAITING, Phase.FAILED):
             cell = min(end_slot // EIGHTHS, axis.width - 1)
             over[cell] = (glyph(phase, ascii_only=ink.ascii_only), MARKS[phase].style)
         return end_slot

@@ -63,6 +63,10 @@ class LiveView:
         """Show what getting ready waits for. From any thread; returns at once."""
         self._frame.progress = (what, fraction)
 
+    def question(self, text: str) -> None:
+        """Show what the user is asked, until it is called with nothing. Returns at once."""
+        self._frame.question = text
+
     def start(self) -> None:
         """Begin to draw."""
         self._screen.open()
@@ -112,7 +116,7 @@ class LiveView:
             self._timeline.apply(self._queue.popleft())
         now = None if final or self._timeline.ended else self._clock()
         moment = now if now is None else round(now * 10)
-        state = (self._console.size, moment, self._frame.progress)
+        state = (self._console.size, moment, self._frame.progress, self._frame.question)
         if folded or final or state != self._drawn:
             self._screen.paint(self._frame.lines(now))
             self._drawn = state
@@ -129,6 +133,7 @@ class Frame:
         self._tallest = 0
         self.progress: tuple[str, float | None] | None = None
         """What getting ready waits for: what is being done, and the fraction done (0 to 1)."""
+        self.question = ""
 
     def lines(self, now: float | None) -> list[Line]:
         """The rows of one frame. `now` is None where the run no longer goes on."""
@@ -137,6 +142,8 @@ class Frame:
         head = [self._header(now, width)]
         if self.progress and not self._timeline.turns and self._timeline.ended is None:
             head.append(self._progress_row(*self.progress, width))
+        if self.question:
+            head.append(self._question_row(width))
         foot = summary(self._timeline, now, width) if self._timeline.turns else []
         chart = self._chart(now, width, room - 1) if self._timeline.turns else []
         left = room - len(head) - len(chart)
@@ -167,6 +174,11 @@ class Frame:
             right = f"  turn {len(timeline.turns)}{right}"
         left.truncate(max(0, width - len(right)), overflow="ellipsis", pad=True)
         return left.append(right, "bold")
+
+    def _question_row(self, width: int) -> Text:
+        row = Text(f" ? {one_line(self.question)}", "bold yellow")
+        row.truncate(width, overflow="ellipsis")
+        return row
 
     def _progress_row(self, what: str, fraction: float | None, width: int) -> Text:
         """`   what  ━━━━━━━━━━        61 %`."""

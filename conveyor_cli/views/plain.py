@@ -14,6 +14,9 @@ from conveyor_cli.engine.events import (
     DeltaDecoded,
     Event,
     ModelLoaded,
+    NestedCallFinished,
+    NestedCallMade,
+    NestedCallStarted,
     OutputReceived,
     RolledBack,
     RunEnded,
@@ -34,6 +37,7 @@ from conveyor_cli.views.summary import summary
 from conveyor_cli.views.text import one_line, safe
 from conveyor_sandbox.reports import Failure, Status, Stream
 
+_CALL_CELLS = 80
 _CODE_CELLS = 48
 """How much of a unit's first line is shown."""
 
@@ -74,6 +78,8 @@ class PlainView:
                 self._call_fact(event)
             case UnitReady() | UnitStarted() | UnitFinished() | UnitSkipped():
                 self._unit_fact(event)
+            case NestedCallMade() | NestedCallStarted() | NestedCallFinished():
+                self._nested_fact(event)
             case OutputReceived():
                 key = (event.unit.call, event.stream)
                 *lines, rest = (self._written.get(key, "") + event.text).split("\n")
@@ -85,6 +91,11 @@ class PlainView:
         if what != self._stage:
             self._stage = what
             self._fact(None, "wait", what)
+
+    def question(self, text: str) -> None:
+        """Print what the user is asked."""
+        if text:
+            self._fact(None, "approve", text, Phase.WAITING)
 
     def _run_fact(
         self, event: RunStarted | ModelLoaded | SandboxStarted | SandboxDied | RunEnded
@@ -153,6 +164,17 @@ class PlainView:
                 phase = Phase.OK if outcome.status is Status.OK else Phase.FAILED
                 self._fact(event.at, "unit", f"{name} {outcome.status} after {took}", phase)
                 self._failure(event.at, outcome.failure)
+
+    def _nested_fact(self, event: NestedCallMade | NestedCallStarted | NestedCallFinished) -> None:
+        """What a unit calls, and how that ends; when it may begin is seen in the chart."""
+        match event:
+            case NestedCallMade(tool=tool, arguments=arguments):
+                text = f"{event.unit.call}.{event.unit.index} calls {tool} {arguments}"
+                self._fact(event.at, "tool", text[:_CALL_CELLS])
+            case NestedCallFinished(status=status, message=message):
+                name = f"{event.unit.call}.{event.unit.index} has its answer"
+                phase = Phase.OK if status is Status.OK else Phase.FAILED
+                self._fact(event.at, "tool", f"{name}: {message or status}", phase)
 
     def _failure(self, at: float, failure: Failure | None) -> None:
         if failure is not None:

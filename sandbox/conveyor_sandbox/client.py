@@ -14,8 +14,10 @@ from conveyor_sandbox.errors import SandboxDied, SandboxUnavailable
 from conveyor_sandbox.guest.frames import LONGEST, FrameDecoder, encode
 from conveyor_sandbox.reading import Reader
 from conveyor_sandbox.reports import (
+    Called,
     Checkpoint,
     Died,
+    Dropped,
     Ended,
     Finished,
     Report,
@@ -69,6 +71,8 @@ class GuestClient:
         """Units and ends of calls that the guest has not answered for."""
         self._silent = 0.0
         """Seconds since it answered for one, while it owed us one."""
+        self._called: set[int] = set()
+        """Calls of our functions that we have not answered."""
         self._given_up = False
         self._reason = "the sandbox ended unexpectedly"
 
@@ -122,6 +126,15 @@ class GuestClient:
         """Take the call back, which has ended: all is as it was at the checkpoint."""
         self._owed += 1
         self._send({"op": "roll_back", "call": call})
+
+    def reply(self, number: int, text: str, *, ok: bool) -> None:
+        """Answer a call of one of our functions: with its result as JSON, or with what is wrong."""
+        self._called.discard(number)
+        self._send({"op": "reply", "id": number, "ok": ok, "text": text})
+
+    def check(self, call: int, text: str) -> None:
+        """Ask whether a call's text is valid as a whole, while its units may be running."""
+        self._send({"op": "check", "call": call, "text": text})
 
     def restart(self) -> None:
         """Start again with an empty interpreter; what was sent and did not end is cancelled."""
@@ -206,6 +219,10 @@ class GuestClient:
                 if isinstance(report, _ANSWERS | Restarted):
                     self._silent = 0.0
                     self._owed -= not isinstance(report, Restarted)
+                elif isinstance(report, Called):
+                    self._called.add(report.number)
+                elif isinstance(report, Dropped):
+                    self._called.discard(report.number)
                 listener(report)
 
     async def _watch(self) -> None:
@@ -215,7 +232,8 @@ class GuestClient:
         """
         while self._silent < self._patience:
             await asyncio.sleep(_TICK)
-            self._silent = self._silent + _TICK if self._owed > 0 else 0.0
+            owes = self._owed > 0 and not self._called  # else it may be waiting for us
+            self._silent = self._silent + _TICK if owes else 0.0
         self._reason = f"the sandbox did not answer within {self._patience:g} s"
         self._given_up = True
         if self._listening is not None:

@@ -228,7 +228,9 @@ class DockerSandbox:
     async def _greet(self, attached: AttachChannel) -> Hello:
         offer = self._meeting.offer if self._meeting else None
         try:
-            return await asyncio.wait_for(greet(attached, self._spec.limits, offer), _START)
+            return await asyncio.wait_for(
+                greet(attached, self._spec.limits, offer, self._spec.functions), _START
+            )
         except TimeoutError as error:
             raise SandboxDied(f"the sandbox said nothing within {_START:g} s") from error
         except SandboxDied as error:

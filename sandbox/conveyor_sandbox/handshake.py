@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from conveyor_sandbox.bundle import archive
 from conveyor_sandbox.channel import Channel
 from conveyor_sandbox.errors import SandboxDied
 from conveyor_sandbox.guest.frames import LONGEST, FrameDecoder, encode
-from conveyor_sandbox.sandbox import Limits
+from conveyor_sandbox.sandbox import HostFunction, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,12 @@ class Hello:
     took_socket: bool
 
 
-async def greet(channel: Channel, limits: Limits, offer: SocketOffer | None = None) -> Hello:
+async def greet(
+    channel: Channel,
+    limits: Limits,
+    offer: SocketOffer | None = None,
+    functions: Sequence[HostFunction] = (),
+) -> Hello:
     """Send the guest to the program that `boot` runs. Raises SandboxDied if none answers."""
     opening = {
         "limits": {
@@ -39,6 +45,7 @@ async def greet(channel: Channel, limits: Limits, offer: SocketOffer | None = No
         },
         "socket": offer.path if offer else None,
         "token": offer.token if offer else None,
+        "functions": [asdict(function) for function in functions],
     }
     channel.write(archive() + encode(opening))
     decoder = FrameDecoder(LONGEST)

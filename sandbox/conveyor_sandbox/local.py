@@ -103,7 +103,9 @@ class LocalSandbox:
             raise SandboxDied("the local sandbox was stopped while it started")
         channel = StreamChannel(process.stdout, process.stdin)
         try:
-            hello = await asyncio.wait_for(greet(channel, self._spec.limits), _START)
+            hello = await asyncio.wait_for(
+                greet(channel, self._spec.limits, functions=self._spec.functions), _START
+            )
             self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
             await self._guest.prepare(self._spec.files)
         except TimeoutError as error:

@@ -6,7 +6,10 @@ import math
 from typing import Any
 
 from conveyor_sandbox.reports import (
+    Called,
+    Checked,
     Checkpoint,
+    Dropped,
     Ended,
     Failure,
     Finished,
@@ -51,6 +54,10 @@ class Reader:
                 return Started(unit, at)
             case "output":
                 return Output(unit, Stream(_text(frame, "stream")), _text(frame, "text"), at)
+            case "call":
+                number, waits = _number(frame, "id"), frame.get("waits") is True
+                name, arguments = _text(frame, "tool"), _text(frame, "arguments")
+                return Called(number, unit, name, arguments, waits, at)
             case "skipped":
                 return Skipped(unit, at)
             case "finished":
@@ -69,6 +76,10 @@ def _of_the_state(frame: Frame, at: float) -> Report | None:
             return Checkpoint(_float(frame, "seconds"), _number(frame, "resident"), why_not, at)
         case "rolled_back":
             return RolledBack(_number(frame, "call"), _texts(frame, "lost"), at)
+        case "checked":
+            return Checked(_number(frame, "call"), frame.get("valid") is True, at)
+        case "dropped":
+            return Dropped(_number(frame, "id"), at)
         case "restarted":
             return Restarted(_text(frame, "reason"), _texts(frame, "lost"), at)
     return None

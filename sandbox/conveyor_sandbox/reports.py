@@ -106,6 +106,39 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """Code calls one of our functions, and expects a reply to this number.
+
+    `arguments` is the code's own text, which should be JSON of an object. `waits`: it says that its
+    main thread waits for the reply.
+    """
+
+    number: int
+    unit: UnitKey
+    function: str
+    arguments: str
+    waits: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Nobody waits for the reply to that call any more."""
+
+    number: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether a call's whole text compiles; False also where that could not be found out."""
+
+    call: int
+    valid: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A call ended: its text was checked as a whole and its last value shown."""
 
@@ -156,4 +189,17 @@ class Died:
     at: float
 
 
-Report = Started | Output | Finished | Skipped | Ended | Checkpoint | RolledBack | Restarted | Died
+Report = (
+    Started
+    | Output
+    | Finished
+    | Skipped
+    | Called
+    | Dropped
+    | Checked
+    | Ended
+    | Checkpoint
+    | RolledBack
+    | Restarted
+    | Died
+)

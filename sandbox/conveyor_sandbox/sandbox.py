@@ -35,6 +35,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class HostFunction:
+    """A function of ours that code in the sandbox can call by its name.
+
+    `signature` is what stands between `def name` and its colon, in Python that needs no names but
+    built-in constants; a parameter that is `...` is not sent.
+    """
+
+    name: str
+    signature: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """What sandbox a run asks for. `files` maps paths in the workspace to their content."""
 
@@ -42,6 +55,7 @@ class SandboxSpec:
     limits: Limits = field(default_factory=Limits)
     files: Mapping[str, bytes] = field(default_factory=dict)
     runtime: str | None = None
+    functions: tuple[HostFunction, ...] = ()
 
 
 class Sandbox(Protocol):

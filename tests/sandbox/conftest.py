@@ -170,11 +170,11 @@ LabMaker = Callable[..., AbstractContextManager[Lab]]
 
 
 @contextmanager
-def open_lab(sandbox: Sandbox) -> Iterator[Lab]:
+def open_lab(sandbox: Sandbox, lab: type[Lab] = Lab) -> Iterator[Lab]:
     with asyncio.Runner() as runner:
         try:
             guest = runner.run(sandbox.start(lambda _text, _fraction: None))
-            yield Lab(runner, sandbox, guest)
+            yield lab(runner, sandbox, guest)
         finally:
             runner.run(sandbox.stop())
 

@@ -53,6 +53,12 @@ class PythonSession:
     def cancel(self, call: int) -> None:
         self._guest.cancel(call)
 
+    def reply(self, number: int, text: str, *, ok: bool) -> None:
+        self._guest.reply(number, text, ok=ok)
+
+    def check(self, call: int, text: str) -> None:
+        self._guest.check(call, text)
+
     def roll_back(self, call: int) -> None:
         self._guest.roll_back(call)
 

@@ -28,6 +28,12 @@ class Session(Protocol):
     def cancel(self, call: int) -> None:
         """Stop what runs of the call, and run no more of it."""
 
+    def reply(self, number: int, text: str, *, ok: bool) -> None:
+        """Answer code that called a function tool: with the result as JSON, or what is wrong."""
+
+    def check(self, call: int, text: str) -> None:
+        """Find out whether a call's whole text is valid. `Checked` is reported."""
+
     def roll_back(self, call: int) -> None:
         """Take back what the call did, which has ended. Ends with the report `RolledBack`."""
 

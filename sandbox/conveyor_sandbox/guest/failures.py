@@ -90,12 +90,13 @@ def _trace(problem: BaseException) -> Optional[TracebackType]:
     trace = problem.__traceback__
     while trace is not None and in_machinery(trace.tb_frame):
         trace = trace.tb_next
-    last = trace
-    while last is not None and last.tb_next is not None:
-        if _is_ours(last.tb_next.tb_frame.f_globals):  # who handled an interrupt
-            last.tb_next = None
-        else:
-            last = last.tb_next
+    last = following = trace
+    while following is not None:
+        if not _is_ours(following.tb_frame.f_globals):
+            last = following
+        following = following.tb_next
+    if last is not None:
+        last.tb_next = None  # who handled an interrupt, or called a tool
     return trace
 
 

@@ -16,10 +16,10 @@ class Poller:
         self._poll = select.poll()
         self._handlers: Dict[int, Callable[[], None]] = {}
 
-    def watch(self, fd: int, handler: Callable[[], None]) -> None:
-        """Call this when there is something to read, or the other side is gone."""
+    def watch(self, fd: int, handler: Callable[[], None], events: int = select.POLLIN) -> None:
+        """Call this at such an event (something to read), or when the other side is gone."""
         self._handlers[fd] = handler
-        self._poll.register(fd, select.POLLIN)
+        self._poll.register(fd, events)
 
     def unwatch(self, fd: int) -> None:
         """No longer; a descriptor that is not watched may be named."""

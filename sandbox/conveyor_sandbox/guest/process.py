@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, NoReturn, Optional
 
     from .frames import Frame
+    from .nested import Nested
 
 _CONTROL = 500
 """The worker's control descriptor: out of the way of code that counts on low numbers."""
@@ -94,7 +95,7 @@ class Process:
         return failed("error", "crash", name, "the interpreter was killed by %s" % name)
 
 
-def start(out: int, err: int) -> Process:
+def start(nested: Nested, out: int, err: int) -> Process:
     """A new worker, with an empty interpreter that writes to these pipes' ends, which it takes.
 
     Raises:
@@ -103,13 +104,13 @@ def start(out: int, err: int) -> Process:
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if not pid:
-        _become_worker(theirs, out, err)
+        _become_worker(theirs, nested, out, err)
     for end in (theirs.detach(), out, err):
         os.close(end)
     return Process(pid, ours)
 
 
-def _become_worker(control: socket.socket, out: int, err: int) -> NoReturn:
+def _become_worker(control: socket.socket, nested: Nested, out: int, err: int) -> NoReturn:
     """The child's side of the fork."""
     code = _BROKEN
     try:
@@ -122,7 +123,7 @@ def _become_worker(control: socket.socket, out: int, err: int) -> NoReturn:
         os.closerange(3, _CONTROL)
         set_oom_score(OOM_SCORE_AWAKE)
         _prepare_interpreter()
-        Worker(socket.socket(fileno=_CONTROL)).serve()
+        Worker(socket.socket(fileno=_CONTROL), nested).serve()
         code = 0
     except BaseException:  # noqa: BLE001 - the code can reach all that the worker is made of
         with contextlib.suppress(BaseException):

@@ -18,8 +18,11 @@ import time
 from collections import deque
 
 from .answers import check, failed, interrupted
+from .calls import Calls
+from .checks import Checks
 from .frames import LineDecoder, decode
 from .host import Host, receive
+from .nested import Nested
 from .outputs import Outputs
 from .polling import Poller
 from .process import Process, start
@@ -38,10 +41,14 @@ _PATIENCE = 3.0
 """Seconds that the worker has to leave a copy of itself."""
 
 
+_LOOK = 0.05
+"""Seconds between two looks whether code that is out of time still waits for a tool."""
+
+
 class Supervisor:
     """Serves one host with one worker at a time."""
 
-    def __init__(self, host: Host, limits: Dict[str, Any]) -> None:
+    def __init__(self, host: Host, limits: Dict[str, Any], functions: Any) -> None:
         self._host = host
         self._timeout = limits["unit_timeout"]
         self._from_host = LineDecoder()
@@ -55,6 +62,8 @@ class Supervisor:
         """Why it was interrupted in that: `timeout` or `cancelled`."""
         self._deadline: Optional[float] = None
         """When to interrupt it, or to kill it if that has been done."""
+        self._waited = 0.0
+        """What of the time it waited for tools of the host is in the deadline."""
         self._hung_up = False
         """Whether its connection has ended, though not yet its process."""
         self._call = self._ended = 0
@@ -69,6 +78,8 @@ class Supervisor:
         self._poller.watch(self._woken, self._reap)
         self._poller.watch(0, self._check_lifeline)
         self._poller.watch(host.read_fd, self._hear_host)
+        self._checks = Checks()
+        self._calls = Calls(functions, self._poller, self._hear_call)
         self._process = self._start_worker()
 
     def serve(self) -> None:
@@ -98,6 +109,10 @@ class Supervisor:
                 self._restart()
             elif op == "put":
                 self._put(frame)
+            elif op == "reply":
+                self._calls.reply(frame)
+            elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
+                self._say_checked(frame["call"], valid=False)
             elif op == "ping":
                 self._host.send({"ev": "pong", "t": time.monotonic()})
 
@@ -159,6 +174,7 @@ class Supervisor:
         self._undo.unit_runs()
         self._sent_at = time.monotonic()
         self._deadline = self._sent_at + self._timeout
+        self._waited = self._calls.waited()
         self._process.send(frame["sent"])
         if self._process.unsent:
             self._await_room()
@@ -226,10 +242,22 @@ class Supervisor:
             self._undo.give_up()
             self._end_checkpoint()
         elif self._reason is None:
-            self._interrupt("timeout")
+            if not self._extend():
+                self._interrupt("timeout")
         else:
             self._deadline = None
             kill_all(spared=self._undo.spared)
+
+    def _extend(self) -> bool:
+        """Whether it has time left: none passes while it waits for a tool of the host."""
+        waited = self._calls.waited()
+        now = time.monotonic()
+        assert self._deadline is not None
+        self._deadline += waited - self._waited
+        self._waited = waited
+        if self._calls.waiting:
+            self._deadline = max(self._deadline, now + _LOOK)
+        return self._deadline > now
 
     # From the worker
 
@@ -298,6 +326,12 @@ class Supervisor:
         self._ended = self._call
         self._host.send({"ev": "ended", "call": self._call, "t": time.monotonic(), **outcome})
 
+    def _hear_call(self, frame: Frame) -> None:
+        """The code calls a tool of the host, or no longer waits for it."""
+        self._outputs.say()  # what it wrote before
+        call, index = self._outputs.unit
+        self._host.send({**frame, "call": call, "index": index})
+
     # The worker's end
 
     def _reap(self) -> None:
@@ -312,6 +346,12 @@ class Supervisor:
                     return
                 if not pid:
                     return
+                checked = self._checks.ended(pid)
+                if checked is not None:
+                    self._say_checked(checked, valid=status == 0)
+
+    def _say_checked(self, call: int, *, valid: bool) -> None:
+        self._host.send({"ev": "checked", "call": call, "valid": valid, "t": time.monotonic()})
 
     def _worker_died(self, status: int) -> None:
         """What it was doing is lost, unless its last words say otherwise."""
@@ -353,7 +393,9 @@ class Supervisor:
         self._host.send({**restarted, "t": time.monotonic()})
 
     def _start_worker(self) -> Process:
-        return self._adopt(start(*self._outputs.open()))
+        return self._adopt(
+            start(Nested(self._calls.address, self._calls.functions), *self._outputs.open())
+        )
 
     def _adopt(self, process: Process) -> Process:
         self._poller.watch(process.control.fileno(), self._hear_worker)
@@ -376,4 +418,5 @@ def main() -> None:
     if os.getpid() != 1:  # killing all others would reach beyond the sandbox
         sys.exit("the guest must be the first process of a pid namespace")
     host = Host()
-    Supervisor(host, host.greet()["limits"]).serve()
+    opening = host.greet()
+    Supervisor(host, opening["limits"], opening["functions"]).serve()

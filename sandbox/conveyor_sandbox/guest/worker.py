@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Optional
 
     from .frames import Frame
+    from .nested import Nested
 
 _REFUSALS = (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError)
 """What `compile` raises for a text that it does not like."""
@@ -39,12 +40,13 @@ _ROOM = CMSG_SPACE(4)
 class Worker:
     """Runs units in one `__main__` module, for as long as the session lasts."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, nested: Nested) -> None:
         self._control = control
         self._channel = -1
         self._pid = getpid()
         self._script = Script()
         self._hook = sys.excepthook
+        nested.define(self._script.names)
         self._call: Optional[Call] = None
         self._number = 0
         self._streams = (sys.stdout, sys.stderr)

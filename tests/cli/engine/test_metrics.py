@@ -98,6 +98,27 @@ def test_the_sequential_estimate_waits_for_the_call() -> None:
     assert one_lane().sequential_estimate_s == near(3.8)
 
 
+def asking(number: int, made: float, started: float, finished: float) -> list[ev.Event]:
+    """The events of a tool that the first unit of the first call waited for."""
+    key = UnitKey(1, 0)
+    return [
+        ev.NestedCallMade(made, key, number, "send", "{}", waits=True),
+        ev.NestedCallStarted(started, key, number),
+        ev.NestedCallFinished(finished, key, number, OK.status, ""),
+    ]
+
+
+def test_waiting_for_approval_is_nobodys_cost() -> None:
+    """A tool called at 2 may begin when its call closes, at 3; the user says yes at 6."""
+    ready, started, finished = unit(1, 0, 1.0, 1.0, 7.0)
+    inside = (opened(1, "python"), ready, started, *asking(1, 2.0, 6.0, 6.5), finished)
+    events = turn(1, 0.0, 0.5, 3.0, *inside, closed(1, 3.0), end=7.0)
+    metrics = measure(fold(events))
+    assert metrics.ideal_s == near(4.0)  # until it closes, 0.5 of the tool, 0.5 of the unit
+    assert metrics.sequential_estimate_s == near(5.0)  # closes, 1 of the unit before it, the rest
+    assert metrics.tool_s == near(6.0)
+
+
 def test_speed_leaves_prefill_out() -> None:
     """10 tokens after the first delta, in 1.8 s."""
     metrics = one_lane()

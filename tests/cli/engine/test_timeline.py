@@ -51,6 +51,28 @@ def test_text_read_in_between_loses_nothing() -> None:
     assert timeline.turns[1].text == "so: a\nb\nc"
 
 
+def test_a_unit_waits_for_the_tools_that_it_calls() -> None:
+    """Until the last of them is answered; those of its threads do not count."""
+    timeline = fold(*READY, ev.UnitStarted(1.4, A))
+    unit = timeline.lanes["workspace"][0]
+    phases = []
+    for event in (
+        ev.NestedCallMade(1.5, A, 1, "search", "{}", waits=False),
+        ev.NestedCallMade(1.5, A, 2, "search", "{}", waits=True),
+        ev.NestedCallMade(1.5, A, 3, "search", "{}", waits=True),
+        ev.NestedCallFinished(1.6, A, 2, Status.OK, ""),
+        ev.NestedCallStarted(1.7, A, 3),
+        ev.NestedCallFinished(1.8, A, 3, Status.ERROR, "no"),
+    ):
+        timeline.apply(event)
+        phases.append(unit.phase)
+    waiting = Phase.WAITING
+    assert phases == [Phase.RUNNING, waiting, waiting, waiting, waiting, Phase.RUNNING]
+    last = unit.nested[-1]
+    assert (last.made_at, last.started_at, last.finished_at) == (1.5, 1.7, 1.8)
+    assert (last.status, last.message) == (Status.ERROR, "no")
+
+
 def test_a_unit_goes_through_its_phases() -> None:
     """Waiting, held, running, ok: as the events say."""
     timeline = fold(*READY)

@@ -57,6 +57,19 @@ def test_bars_lie_where_the_times_say() -> None:
     assert rows["ticks"] == "0 s       1 s       2 s       3 s"
 
 
+def test_waiting_for_a_tool_is_hatched() -> None:
+    """Within the bar, from the call to its answer, also while that is still to come."""
+    unit = UnitKey(1, 0)
+    made = ev.NestedCallMade(11.9, unit, 1, "search", "{}", waits=True)
+    events = [*simple()[:4], ev.UnitStarted(11.5, unit), made]
+    lane = drawn(fold(events), now=13.5, span=4.0)["python"]
+    assert lane == " " * 15 + "█" * 4 + "░" * 16 + "░" + " " * 4
+    events += [ev.NestedCallFinished(12.9, unit, 1, Status.OK, "")]
+    events += [ev.UnitFinished(13.5, unit, 11.5, Outcome(Status.OK))]
+    lane = drawn(fold(events), now=13.5, span=4.0)["python"]
+    assert lane == " " * 15 + "█" * 4 + "░" * 10 + "█" * 6 + " " * 5
+
+
 def test_exposed_time_has_a_colour_of_its_own() -> None:
     """What runs after decoding ended is not drawn like what decoding hid."""
     row = Chart(fold(simple())).rows(50, FILE)[1]
