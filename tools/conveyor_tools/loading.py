@@ -92,11 +92,14 @@ def _find(reference: Reference) -> Path | None:
         name = f"{name}.{part}".lstrip(".")
         if name in sys.builtin_module_names:
             return None
-        spec = importlib.machinery.PathFinder.find_spec(name, where)
+        finders = (finder.find_spec(name, where) for finder in sys.meta_path)
+        spec = next(filter(None, finders), None)
         if spec is None:
             raise ToolLoadError(f"{reference}: no module is called {name!r}")
         where = list(spec.submodule_search_locations or [])
-    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+    if spec is None or spec.origin is None or not spec.has_location:
+        return None  # it is part of the interpreter
+    return Path(spec.origin)
 
 
 def load(reference: Reference, code: Code) -> FunctionTool:

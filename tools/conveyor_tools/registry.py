@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from conveyor_tools.function import FunctionTool
-from conveyor_tools.loading import Reference, load, read
+from importlib import import_module
+
+from conveyor_tools.function import FunctionTool, function_tool
 from conveyor_tools.python import PythonTool
 from conveyor_tools.tool import Tool
 
 _TOOLS = (PythonTool,)
-_FUNCTIONS = {"calculator": Reference("conveyor_tools.calculator", "calculator")}
+_FUNCTIONS = {"calculator": "conveyor_tools.calculator"}
+"""Functions, by the modules that hold them: these are imported only where a task wants them."""
 
 
 def tool_names() -> list[str]:
@@ -19,6 +21,5 @@ def tool_names() -> list[str]:
 def find_tool(name: str) -> Tool | FunctionTool:
     """The tool of that name. Raises KeyError."""
     if name in _FUNCTIONS:
-        reference = _FUNCTIONS[name]
-        return load(reference, read(reference))
+        return function_tool(getattr(import_module(_FUNCTIONS[name]), name), name)
     return {tool.name: tool for tool in _TOOLS}[name]()

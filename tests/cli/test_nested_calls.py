@@ -165,7 +165,8 @@ def test_effects_wait_for_the_complete_call(conveyor: Command) -> None:
 
 def test_a_call_that_is_cut_off_calls_nothing_external(conveyor: Command) -> None:
     """The text never became complete, so what waited for that never runs."""
-    args = arguments(conveyor, "weather('Oslo')\nsend('bob')\nx = 1\n" + "# and so on\n" * 20)
+    text = "weather('Oslo')\nsend('bob')\nx = 1\n" + "# and so on\n" * 20
+    args = arguments(conveyor, text, rate=100)
     done = conveyor(*args, "-c", "approve=never", "-c", "model.max_new_tokens=20", "--json")
     call = call_of(done)
     assert call["status"] == "rolled_back"
