@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from conveyor_cli.backends.base import Role
 from conveyor_cli.comparison import compare
 from conveyor_cli.performance import Performance
 from conveyor_cli.task import Task
-from tests.cli.command import Command, docker, finish, named
+from tests.cli.command import Command, docker, finish, named, read_until
 
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 SANDBOXES = ["local", DOCKER]
@@ -281,6 +282,30 @@ def test_a_script_speaks_in_fences_unless_told_otherwise(tmp_path: Path) -> None
 
 def _roles(words: str) -> list[Role]:
     return [Role(word) for word in [*words.split(), "assistant"]]
+
+
+def test_half_a_pair_is_no_text(tmp_path: Path) -> None:
+    """A lone surrogate is decoded as every reader of JSON does, and told to be no Python."""
+    run = talk(
+        tmp_path, raw('{"name": "python", "arguments": {"code": "x = 1\\ny = \'\\ud83d\'"}}')
+    )
+    assert [made[0] for made in statuses(run)] == ["rolled_back"]
+
+
+def test_ctrl_c_takes_back_what_is_not_over(conveyor: Command) -> None:
+    """The first call is over and stays; the one that runs is cancelled, the one behind skipped."""
+    slow = call("print('begun', flush=True)\nimport time\ntime.sleep(60)")
+    script = conveyor.script(f"{call('x = 1')}\n{slow}\n{call('print(3)')}", "never")
+    process = conveyor.start("run", "-p", "hi", "--script", script, "--plain", "--json",
+                             "--rate", "300", "--sandbox", "local",
+                             "-c", "model.dialect=hermes")  # fmt: skip
+    read_until(process, "│ begun")
+    read_until(process, "call       3 closed")
+    process.send_signal(signal.SIGINT)
+    done = finish(process)
+    assert done.code == 130
+    assert [call["status"] for call in done.json["calls"]] == ["ok", "cancelled", "skipped"]
+    assert len(named(conveyor.journal(), "call_ended")) == 3
 
 
 @pytest.mark.docker
