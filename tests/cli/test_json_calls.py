@@ -146,6 +146,53 @@ def test_a_failed_statement_ends_the_response(
     assert "never" not in told[1]
 
 
+SLOW = "import time\ntime.sleep(0.3)\n"
+LONG = call("x = 5\n" * 150)
+"""Still being decoded when a call before it has slept."""
+
+
+@pytest.mark.parametrize("early_stop", [True, False])
+@pytest.mark.parametrize(
+    ("ending", "how"),
+    [
+        ("1 / 0", ("error", "exception", "")),
+        ("= 2", ("rolled_back", "syntax", "")),
+        ("import sys; sys.exit(0)", ("ok", None, "")),
+    ],
+)
+def test_calls_behind_the_one_that_ends_the_response_do_not_run(
+    tmp_path: Path,
+    ending: str,
+    how: tuple[str, str | None, str],
+    early_stop: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Neither one that was closed before that nor one that was still being decoded."""
+    first = call(SLOW + ending)
+    run = talk(
+        tmp_path, f"{first}\n{call('x = 4')}\n{LONG}{LONG}", call(EXISTS), early_stop=early_stop
+    )
+    made = statuses(run)
+    assert (made[0], made[-1]) == (how, ("ok", None, "False\n"))
+    assert [status for status, *_ in made[1:-1]] == ["skipped"] * (2 if early_stop else 3)
+    message, told = turn(run)
+    assert message == first
+    assert len(told) == 1
+
+
+def test_a_call_that_is_skipped_takes_no_more_text(conveyor: Command) -> None:
+    """`early_stop: false`: what is decoded after its end is no fact about it."""
+    script = conveyor.script(f"{call(SLOW + '1 / 0')}{LONG}", "ok")
+    done = conveyor("run", "-p", "hi", "--script", script, "--sandbox", "local", "--json",
+                    "--rate", "400", "-c", "model.dialect=hermes",
+                    "-c", "early_stop=false")  # fmt: skip
+    assert [made["status"] for made in done.json["calls"]] == ["error", "skipped"]
+    events = conveyor.journal()
+    assert [event["call"] for event in named(events, "call_closed")] == [1, 2]
+    (ended,) = [event["at"] for event in named(events, "call_ended") if event["call"] == 2]
+    assert max(event["at"] for event in named(events, "unit_ready")) <= ended
+    assert named(events, "decode_stopped")[0]["at"] > ended
+
+
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_a_late_duplicate_key_takes_back_what_ran(tmp_path: Path, sandbox: str) -> None:
     """The last value counts, as for every reader of JSON: what the first one did is undone."""
