@@ -305,6 +305,15 @@ def test_the_token_limit_cuts_off_the_last_call_alone(tmp_path: Path, sandbox: s
     assert told[1].startswith("None of the code counts as run: the response was cut off")
 
 
+def test_a_call_cut_off_while_it_waits_never_starts(tmp_path: Path) -> None:
+    """Behind a call that still runs there is nothing to interrupt, and nothing to undo."""
+    response = f"{call(SLOW)}\n{call('x = 2' + chr(10) + 'print(x)')}"
+    run = talk(tmp_path, response, call(EXISTS), model={"max_new_tokens": tokens_of(response) - 6})
+    assert statuses(run)[1:] == [("rolled_back", "cut_off", ""), ("ok", None, "False\n")]
+    (unit,) = run.report["calls"][1]["units"]
+    assert unit["started_at"] is None
+
+
 def test_a_response_cut_off_before_its_call_says_what_to_run(tmp_path: Path) -> None:
     """It is no answer: the model is told, and goes on."""
     run = talk(tmp_path, call("x = 1"), model={"max_new_tokens": 8})
