@@ -133,11 +133,11 @@ class OpenCall:
         if length is not None:
             self._text = ["".join(self._text)[:length]]
             self.splitter.truncate(length)
-        self.end_text(at)
+        self.flush(at)
         self._end_text(at, complete=True)
         self._run_held()
 
-    def end_text(self, at: float) -> None:
+    def flush(self, at: float) -> None:
         """No more text comes, though the call is not closed: what is left of it may be run."""
         if not self._flushed:
             self._flushed = True

@@ -158,7 +158,7 @@ class Turn:
                 call.feed(text, at)
                 return
             case TextEnded():
-                call.end_text(at)
+                call.flush(at)
                 return
             case Closed(length):
                 self._closed = True

@@ -142,7 +142,9 @@ class PlainView:
                     self._text(event.at, stream, [rest] if rest else [])
                 if outcome.result is not None:
                     self._text(event.at, "result", outcome.result.split("\n"))
-                phase = Phase.OK if outcome.status is Status.OK else Phase.FAILED
+                skipped = outcome.status is Status.SKIPPED
+                failed = Phase.SKIPPED if skipped else Phase.FAILED
+                phase = Phase.OK if outcome.status is Status.OK else failed
                 self._fact(event.at, "call", f"{event.call} {outcome.status}", phase)
                 units = self._timeline.calls[event.call].units
                 if all(unit.failure is None for unit in units):  # else it has been told

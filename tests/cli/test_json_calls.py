@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from conveyor_cli.backends.base import Role
 from conveyor_cli.comparison import compare
 from conveyor_cli.performance import Performance
 from conveyor_cli.task import Task
-from tests.cli.command import Command, docker, finish, named
+from tests.cli.command import Command, docker, finish, named, read_until
 
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 SANDBOXES = ["local", DOCKER]
@@ -145,6 +146,53 @@ def test_a_failed_statement_ends_the_response(
     assert "never" not in told[1]
 
 
+SLOW = "import time\ntime.sleep(0.3)\n"
+LONG = call("x = 5\n" * 150)
+"""Still being decoded when a call before it has slept."""
+
+
+@pytest.mark.parametrize("early_stop", [True, False])
+@pytest.mark.parametrize(
+    ("ending", "how"),
+    [
+        ("1 / 0", ("error", "exception", "")),
+        ("= 2", ("rolled_back", "syntax", "")),
+        ("import sys; sys.exit(0)", ("ok", None, "")),
+    ],
+)
+def test_calls_behind_the_one_that_ends_the_response_do_not_run(
+    tmp_path: Path,
+    ending: str,
+    how: tuple[str, str | None, str],
+    early_stop: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Neither one that was closed before that nor one that was still being decoded."""
+    first = call(SLOW + ending)
+    run = talk(
+        tmp_path, f"{first}\n{call('x = 4')}\n{LONG}{LONG}", call(EXISTS), early_stop=early_stop
+    )
+    made = statuses(run)
+    assert (made[0], made[-1]) == (how, ("ok", None, "False\n"))
+    assert [status for status, *_ in made[1:-1]] == ["skipped"] * (2 if early_stop else 3)
+    message, told = turn(run)
+    assert message == first
+    assert len(told) == 1
+
+
+def test_a_call_that_is_skipped_takes_no_more_text(conveyor: Command) -> None:
+    """`early_stop: false`: what is decoded after its end is no fact about it."""
+    script = conveyor.script(f"{call(SLOW + '1 / 0')}{LONG}", "ok")
+    done = conveyor("run", "-p", "hi", "--script", script, "--sandbox", "local", "--json",
+                    "--rate", "400", "-c", "model.dialect=hermes",
+                    "-c", "early_stop=false")  # fmt: skip
+    assert [made["status"] for made in done.json["calls"]] == ["error", "skipped"]
+    events = conveyor.journal()
+    assert [event["call"] for event in named(events, "call_closed")] == [1, 2]
+    (ended,) = [event["at"] for event in named(events, "call_ended") if event["call"] == 2]
+    assert max(event["at"] for event in named(events, "unit_ready")) <= ended
+    assert named(events, "decode_stopped")[0]["at"] > ended
+
+
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_a_late_duplicate_key_takes_back_what_ran(tmp_path: Path, sandbox: str) -> None:
     """The last value counts, as for every reader of JSON: what the first one did is undone."""
@@ -257,6 +305,15 @@ def test_the_token_limit_cuts_off_the_last_call_alone(tmp_path: Path, sandbox: s
     assert told[1].startswith("None of the code counts as run: the response was cut off")
 
 
+def test_a_call_cut_off_while_it_waits_never_starts(tmp_path: Path) -> None:
+    """Behind a call that still runs there is nothing to interrupt, and nothing to undo."""
+    response = f"{call(SLOW)}\n{call('x = 2' + chr(10) + 'print(x)')}"
+    run = talk(tmp_path, response, call(EXISTS), model={"max_new_tokens": tokens_of(response) - 6})
+    assert statuses(run)[1:] == [("rolled_back", "cut_off", ""), ("ok", None, "False\n")]
+    (unit,) = run.report["calls"][1]["units"]
+    assert unit["started_at"] is None
+
+
 def test_a_response_cut_off_before_its_call_says_what_to_run(tmp_path: Path) -> None:
     """It is no answer: the model is told, and goes on."""
     run = talk(tmp_path, call("x = 1"), model={"max_new_tokens": 8})
@@ -281,6 +338,30 @@ def test_a_script_speaks_in_fences_unless_told_otherwise(tmp_path: Path) -> None
 
 def _roles(words: str) -> list[Role]:
     return [Role(word) for word in [*words.split(), "assistant"]]
+
+
+def test_half_a_pair_is_no_text(tmp_path: Path) -> None:
+    """A lone surrogate is decoded as every reader of JSON does, and told to be no Python."""
+    run = talk(
+        tmp_path, raw('{"name": "python", "arguments": {"code": "x = 1\\ny = \'\\ud83d\'"}}')
+    )
+    assert [made[0] for made in statuses(run)] == ["rolled_back"]
+
+
+def test_ctrl_c_takes_back_what_is_not_over(conveyor: Command) -> None:
+    """The first call is over and stays; the one that runs is cancelled, the one behind skipped."""
+    slow = call("print('begun', flush=True)\nimport time\ntime.sleep(60)")
+    script = conveyor.script(f"{call('x = 1')}\n{slow}\n{call('print(3)')}", "never")
+    process = conveyor.start("run", "-p", "hi", "--script", script, "--plain", "--json",
+                             "--rate", "300", "--sandbox", "local",
+                             "-c", "model.dialect=hermes")  # fmt: skip
+    read_until(process, "│ begun")
+    read_until(process, "call       3 closed")
+    process.send_signal(signal.SIGINT)
+    done = finish(process)
+    assert done.code == 130
+    assert [call["status"] for call in done.json["calls"]] == ["ok", "cancelled", "skipped"]
+    assert len(named(conveyor.journal(), "call_ended")) == 3
 
 
 @pytest.mark.docker
