@@ -22,11 +22,13 @@ from .calls import Calls
 from .checks import Checks
 from .frames import LineDecoder, decode
 from .host import Host, receive
+from .ledger import Ledger
 from .nested import Nested
 from .outputs import Outputs
 from .polling import Poller
 from .process import Process, start
 from .processes import end_all, kill_all
+from .timer import Timer
 from .undo import Undo
 
 TYPE_CHECKING = False
@@ -35,14 +37,8 @@ if TYPE_CHECKING:
 
     from .frames import Frame
 
-_GRACE = 1.0
-"""Seconds that code has to react to an interrupt before its process is killed."""
 _PATIENCE = 3.0
 """Seconds that the worker has to leave a copy of itself."""
-
-
-_LOOK = 0.05
-"""Seconds between two looks whether code that is out of time still waits for a tool."""
 
 
 class Supervisor:
@@ -58,20 +54,11 @@ class Supervisor:
         self._started = False
         """Whether it said that it began with it."""
         self._sent_at = 0.0
-        self._reason: Optional[str] = None
-        """Why it was interrupted in that: `timeout` or `cancelled`."""
-        self._deadline: Optional[float] = None
-        """When to interrupt it, or to kill it if that has been done."""
-        self._waited = 0.0
-        """What of the time it waited for tools of the host is in the deadline."""
         self._hung_up = False
         """Whether its connection has ended, though not yet its process."""
-        self._call = self._ended = 0
-        """The call that was begun last, and the one that ended last."""
-        self._over: Dict[int, Frame] = {}
-        """Of calls not ended, those that nothing more may run of: how they failed, or left off."""
         self._poller = Poller()
         self._outputs = Outputs(host, self._poller, limits["output"])
+        self._ledger = Ledger(host, self._outputs)
         self._undo = Undo(self._poller, limits)
         self._checkpoints = 0
         self._woken = _wake_on_signals()
@@ -80,14 +67,14 @@ class Supervisor:
         self._poller.watch(host.read_fd, self._hear_host)
         self._checks = Checks()
         self._calls = Calls(functions, self._poller, self._hear_call)
+        self._timer = Timer(self._calls)
         self._process = self._start_worker()
 
     def serve(self) -> None:
         """Until the host hangs up."""
         while True:
-            left = None if self._deadline is None else self._deadline - time.monotonic()
-            self._poller.wait(left)
-            if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._poller.wait(self._timer.left)
+            if self._timer.is_up:
                 self._expire()
             self._forward()
 
@@ -118,18 +105,18 @@ class Supervisor:
 
     def _cancel(self, call: int) -> None:
         """What runs of a call is interrupted, what waits is skipped."""
-        if call <= self._ended or call in self._over:
-            return
-        if self._current is not None and self._current["call"] == call:
-            self._interrupt("cancelled")
-        self._over[call] = failed("cancelled", "interrupt", "KeyboardInterrupt", "stopped")
+        if self._ledger.may_be_cancelled(call):
+            if self._current is not None and self._current["call"] == call:
+                self._interrupt("cancelled")
+            outcome = failed("cancelled", "interrupt", "KeyboardInterrupt", "stopped")
+            self._ledger.end_early(call, outcome)
 
     def _restart(self) -> None:
         """Start again with an empty interpreter, without what was asked for and not done."""
         outcome = failed("cancelled", "interrupt", "KeyboardInterrupt", "the interpreter restarted")
         for frame in self._queue:
             if frame["op"] in ("run", "end"):
-                self._over.setdefault(frame["call"], outcome)
+                self._ledger.end_early(frame["call"], outcome)
         self._undo.drop_copy("the interpreter was restarted")
         self._lose_worker(outcome, "restart")
 
@@ -152,19 +139,10 @@ class Supervisor:
             frame = self._queue.popleft()
             if frame["op"] == "checkpoint":
                 self._take_checkpoint()
-                continue
-            if frame["op"] == "roll_back":
+            elif frame["op"] == "roll_back":
                 self._roll_back(frame["call"])
-                continue
-            call = self._call = frame["call"]
-            over = self._over.get(call)
-            if over is None:
+            elif self._ledger.admit(frame):
                 self._give(frame)
-            elif frame["op"] == "run":
-                skipped = {"ev": "skipped", "call": call, "index": frame["index"]}
-                self._host.send({**skipped, "t": time.monotonic()})
-            else:
-                self._end_call({**over, "result": None})
 
     def _give(self, frame: Frame) -> None:
         self._current = frame
@@ -172,9 +150,7 @@ class Supervisor:
         if frame["op"] == "run":
             self._outputs.unit = (frame["call"], frame["index"])
         self._undo.unit_runs()
-        self._sent_at = time.monotonic()
-        self._deadline = self._sent_at + self._timeout
-        self._waited = self._calls.waited()
+        self._sent_at = self._timer.start(self._timeout)
         self._process.send(frame["sent"])
         if self._process.unsent:
             self._await_room()
@@ -188,13 +164,13 @@ class Supervisor:
     def _take_checkpoint(self) -> None:
         self._checkpoints += 1
         self._current = {"op": "checkpoint", "call": 0, "index": self._checkpoints}
-        self._sent_at = time.monotonic()
-        self._deadline = self._sent_at + _PATIENCE
+        self._sent_at = self._timer.start(_PATIENCE)
         if not self._undo.begin(self._process, self._checkpoints, self._end_checkpoint):
             self._end_checkpoint()
 
     def _end_checkpoint(self) -> None:
-        self._current = self._deadline = None
+        self._current = None
+        self._timer.stop()
         self._host.send(self._undo.report())
 
     def _roll_back(self, call: int) -> None:
@@ -229,9 +205,7 @@ class Supervisor:
         return lost
 
     def _interrupt(self, reason: str) -> None:
-        if self._reason is None:
-            self._reason = reason
-            self._deadline = time.monotonic() + _GRACE
+        if self._timer.interrupt(reason):
             self._process.interrupt()
 
     def _expire(self) -> None:
@@ -241,23 +215,12 @@ class Supervisor:
         elif self._current is not None and self._current["op"] == "checkpoint":
             self._undo.give_up()
             self._end_checkpoint()
-        elif self._reason is None:
-            if not self._extend():
+        elif self._timer.reason is None:
+            if not self._timer.extend():
                 self._interrupt("timeout")
         else:
-            self._deadline = None
+            self._timer.stop_waiting()
             kill_all(spared=self._undo.spared)
-
-    def _extend(self) -> bool:
-        """Whether it has time left: none passes while it waits for a tool of the host."""
-        waited = self._calls.waited()
-        now = time.monotonic()
-        assert self._deadline is not None
-        self._deadline += waited - self._waited
-        self._waited = waited
-        if self._calls.waiting:
-            self._deadline = max(self._deadline, now + _LOOK)
-        return self._deadline > now
 
     # From the worker
 
@@ -273,7 +236,7 @@ class Supervisor:
         if frames is None:  # it is dying, or its code has closed the socket: time will tell
             self._poller.unwatch(self._process.control.fileno())
             self._hung_up = True
-            self._deadline = time.monotonic() + _GRACE
+            self._timer.give_grace()
             return
         process = self._process
         for frame in frames:
@@ -303,28 +266,12 @@ class Supervisor:
                 self._host.send(answer)
             return
         self._outputs.say()  # what the unit wrote comes before its end
-        self._current = self._deadline = None
-        if self._reason is not None:
-            answer.update(interrupted(self._reason, self._timeout, answer["error"]), exited=False)
-            self._reason = None
-        self._finish(current, answer)
-
-    def _finish(self, done: Frame, answer: Frame) -> None:
-        outcome = {name: answer[name] for name in ("status", "error")}
-        if done["op"] == "end":
-            self._end_call({**outcome, "result": answer["result"]})
-            return
-        if outcome["status"] != "ok" or answer["exited"]:
-            self._over.setdefault(done["call"], outcome)
-        unit = {"ev": "finished", "call": done["call"], "index": done["index"]}
-        self._host.send({**unit, **outcome, "exited": answer["exited"], "t": answer["t"]})
-
-    def _end_call(self, outcome: Frame) -> None:
-        """The current call is over, and its output complete."""
-        self._outputs.end_call()
-        self._over.pop(self._call, None)
-        self._ended = self._call
-        self._host.send({"ev": "ended", "call": self._call, "t": time.monotonic(), **outcome})
+        reason = self._timer.reason
+        self._current = None
+        self._timer.stop()
+        if reason is not None:
+            answer.update(interrupted(reason, self._timeout, answer["error"]), exited=False)
+        self._ledger.finish(current, answer)
 
     def _hear_call(self, frame: Frame) -> None:
         """The code calls a tool of the host, or no longer waits for it."""
@@ -360,8 +307,8 @@ class Supervisor:
             self._hear_worker()
             if process is not self._process:
                 return
-        if self._reason is not None:
-            outcome = interrupted(self._reason, self._timeout, None)
+        if self._timer.reason is not None:
+            outcome = interrupted(self._timer.reason, self._timeout, None)
         else:
             outcome = self._process.cause_of_death(status)
         self._lose_worker(outcome, outcome["error"]["message"])
@@ -376,17 +323,16 @@ class Supervisor:
         The interpreter is then what it was at the checkpoint; files in the workspace stay.
         """
         self._undo.give_up()
-        between = self._call <= self._ended and not self._undo.interpreter_is_clean
+        between = self._ledger.between_calls and not self._undo.interpreter_is_clean
         lost = self._replace_worker(restore_files=False)
         if between and not lost:
             lost.append("variables of the last call")
         current, self._current = self._current, None
-        self._reason = self._deadline = None
+        self._timer.stop()
         self._hung_up = False
-        if self._call > self._ended:
-            self._over.setdefault(self._call, outcome)
+        self._ledger.end_current_early(outcome)
         if current is not None and current["op"] == "run":
-            self._finish(current, {**outcome, "exited": False, "t": time.monotonic()})
+            self._ledger.finish(current, {**outcome, "exited": False, "t": time.monotonic()})
         elif current is not None:
             self._queue.appendleft(current)
         restarted = {"ev": "restarted", "reason": reason, "lost": lost}
