@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from conveyor_cli.dialects.base import Closed, EndCheck, Fault, Invalid, Item, Prose
 from conveyor_cli.dialects.json_call import JsonCall, Record
-from conveyor_tools.json_object import literal_end
+from conveyor_tools.json_literal import literal_end
 from conveyor_tools.tool import Tool
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"

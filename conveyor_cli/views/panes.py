@@ -16,7 +16,7 @@ from conveyor_cli.engine.timeline import CallTrack, Phase, Timeline, TurnTrack, 
 from conveyor_cli.views.marks import MARKS, glyph
 from conveyor_cli.views.text import safe
 from conveyor_sandbox.reports import Stream, UnitKey
-from conveyor_tools.json_object import literal_end, literal_rest
+from conveyor_tools.json_literal import literal_end, literal_rest
 
 _TAB = 4
 _MARKUP = ("```", "<tool_call>", "</tool_call>")

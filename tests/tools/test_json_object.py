@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from conveyor_tools.json_literal import literal_end, literal_rest
 from conveyor_tools.json_object import (
     DEEPEST,
     Begun,
@@ -23,8 +24,6 @@ from conveyor_tools.json_object import (
     JsonItem,
     ObjectDecoder,
     Piece,
-    literal_end,
-    literal_rest,
 )
 
 CODE = ("arguments", "code")

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from conveyor_tools.json_literal import decode_escape, escape_unfinished, plain_end
+
 Path = tuple[str, ...]
 """The keys that lead to a value; a value inside a list has none."""
 
@@ -29,15 +31,7 @@ DEEPEST = 100
 """How deep containers may be nested."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _ATOM = re.compile(r"[-+.0-9A-Za-z]*")
-_PAIR = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
-_ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
-_UNFINISHED = re.compile(
-    r"\\(?:u[0-9a-fA-F]{0,3})?\Z"
-    r"|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?\Z"
-)
-_LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +274,7 @@ class ObjectDecoder:
         self._step = self._string
 
     def _string(self, text: str, pos: int) -> int | None:
-        end = _PLAIN.match(text, pos).end()  # type: ignore[union-attr]
+        end = plain_end(text, pos)
         if end > pos:
             self._parts.append(text[pos:end])
             return end
@@ -289,9 +283,12 @@ class ObjectDecoder:
             return pos + 1
         if text[pos] != "\\":
             raise _BrokenError("a control character in a string: write it as an escape", pos)
-        if _UNFINISHED.match(text, pos):
+        if escape_unfinished(text, pos):
             return None
-        end, decoded = _escape(text, pos)
+        escape = decode_escape(text, pos)
+        if escape is None:
+            raise _BrokenError("an invalid escape in a string", pos)
+        end, decoded = escape
         self._parts.append(decoded)
         return end
 
@@ -328,61 +325,3 @@ class ObjectDecoder:
 
 def _skip(text: str, pos: int) -> int:
     return _SPACE.match(text, pos).end()  # type: ignore[union-attr]
-
-
-def _escape(text: str, pos: int) -> tuple[int, str]:
-    """The escape at `pos`, whole: where it ends, and what it stands for."""
-    pair = _PAIR.match(text, pos)
-    if pair:
-        high, low = int(pair[1], 16), int(pair[2], 16)
-        return pair.end(), chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
-    escape = _ESCAPE.match(text, pos)
-    if escape is None:
-        raise _BrokenError("an invalid escape in a string", pos)
-    if escape[2]:
-        return escape.end(), chr(int(escape[2], 16))
-    return escape.end(), _LETTERS.get(escape[1], escape[1])
-
-
-def literal_end(text: str, start: int, length: int) -> int:
-    """Where so many decoded characters of a string literal end, or where it ends before that.
-
-    `start` is the place in `text` of the literal's first character, after its opening quote, or of
-    a later one that no escape reaches over.
-    """
-    pos = start
-    while length > 0:
-        end = min(_PLAIN.match(text, pos).end(), pos + length)  # type: ignore[union-attr]
-        length -= end - pos
-        if end == pos:
-            decoded = _next_escape(text, pos)
-            if decoded is None:
-                break
-            end = decoded[0]
-            length -= 1
-        pos = end
-    return pos
-
-
-def literal_rest(text: str, start: int) -> tuple[str, int]:
-    """What the rest of a string literal decodes to, as far as it is there, and where it ends."""
-    parts = []
-    pos = start
-    while True:
-        end = _PLAIN.match(text, pos).end()  # type: ignore[union-attr]
-        parts.append(text[pos:end])
-        decoded = _next_escape(text, end)
-        if decoded is None:
-            return "".join(parts), end
-        pos = decoded[0]
-        parts.append(decoded[1])
-
-
-def _next_escape(text: str, pos: int) -> tuple[int, str] | None:
-    """The same as `_escape`, if there is a complete one."""
-    if text[pos : pos + 1] != "\\" or _UNFINISHED.match(text, pos):
-        return None
-    try:
-        return _escape(text, pos)
-    except _BrokenError:
-        return None

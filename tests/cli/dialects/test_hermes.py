@@ -24,7 +24,7 @@ from conveyor_cli.dialects.base import (
     Withdrawn,
 )
 from conveyor_cli.dialects.hermes import HermesDialect, instructions
-from conveyor_tools.json_object import literal_end
+from conveyor_tools.json_literal import literal_end
 from conveyor_tools.python import PythonTool
 
 ARGUMENTS = {"python": "code", "shell": "command", "other": "code"}
