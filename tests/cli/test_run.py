@@ -84,6 +84,7 @@ def test_the_report_is_as_documented(conveyor: Command) -> None:
         "result": "42",
         "error": None,
         "lost": "",
+        "nested": [],
     }
     assert [unit["span"] for unit in units] == [[line, line] for line in range(1, 6)]
     assert [unit["index"] for unit in units] == list(range(5))
