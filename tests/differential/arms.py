@@ -1,0 +1,179 @@
+"""Runs a program as a call of the real engine, in a real sandbox, in either mode."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling
+from conveyor_cli.compose import dialect_maker
+from conveyor_cli.engine.agent import Agent, Settings
+from conveyor_cli.engine.clock import RunClock
+from conveyor_cli.engine.events import CallEnded, Event, OutputReceived, UnitFinished, UnitReady
+from conveyor_cli.engine.policy import Mode
+from conveyor_cli.engine.workplace import Workplace
+from conveyor_sandbox.docker import DockerSandbox
+from conveyor_sandbox.reports import Outcome, Status, Stream
+from conveyor_sandbox.sandbox import MIB, Limits, SandboxSpec
+from conveyor_tools.python import PythonTool
+from tests.differential.oracle import OBSERVER
+from tests.differential.results import Result, read_observation
+
+import asyncio
+import time
+
+Pieces = Sequence[tuple[float, str]]
+"""A response as it is decoded: seconds to wait, then the text that comes."""
+
+_OPEN, _CLOSE = "```python\n", "```\n"
+_BEGIN = f"exec(compile({OBSERVER!r}, '<observer>', 'exec'), {{'__name__': 'observer'}})\n"
+_LOOK = "__import__('sys')._observe()\n"
+_LIMITS = Limits(output=16 * MIB)
+
+
+@dataclass
+class Chopped:
+    """A backend that gives one response in given pieces."""
+
+    pieces: Pieces = ()
+    finish: Finish = Finish.EOS
+    label = "chopped"
+
+    async def load(self, progress: Progress) -> None:
+        """Nothing to load."""
+
+    def respond(self, messages: Sequence[Message], sampling: Sampling) -> ChoppedResponse:  # noqa: ARG002
+        return ChoppedResponse(self.pieces, self.finish)
+
+    async def forget(self) -> None:
+        """Nothing is remembered."""
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+class ChoppedResponse:
+    """One response: its pieces at their times."""
+
+    def __init__(self, pieces: Pieces, finish: Finish) -> None:
+        self.finish: Finish | None = None
+        self._pieces = pieces
+        self._end = finish
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        for delay, text in self._pieces:
+            await asyncio.sleep(delay)
+            if self._stopped:
+                break
+            yield Delta(text, 1, time.monotonic())
+        self.finish = Finish.STOPPED if self._stopped else self._end
+
+
+def in_fences(program: str) -> str:
+    """A response whose call is exactly this text: only a line that ends can be followed by a fence."""
+    return _OPEN + program + (_CLOSE if program.endswith("\n") else "")
+
+
+class Arm:
+    """One mode's engine with its sandbox. Each program gets a fresh interpreter, if asked for."""
+
+    def __init__(self, mode: Mode) -> None:
+        self._backend = Chopped()
+        self._workplace = Workplace(lambda: DockerSandbox(SandboxSpec(limits=_LIMITS)), "")
+        tool = PythonTool()
+        self._agent = Agent(
+            self._backend,
+            self._workplace,
+            {tool.name: tool},
+            dialect_maker({tool.name: tool}),
+            Settings(mode, Sampling(max_new_tokens=10**6), turns=1, tokens=10**6),
+            "",
+            lambda _text, _fraction: None,
+        )
+        self._clock = RunClock()
+        self.events: list[Event] = []
+        """Of the last response."""
+
+    async def start(self) -> None:
+        await self._workplace.get_ready(lambda _text, _fraction: None, self._emit, self._clock)
+
+    async def stop(self) -> None:
+        await self._workplace.close()
+
+    def _emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def respond(self, pieces: Pieces, finish: Finish = Finish.EOS) -> None:
+        """Let the model respond once; returns when all that it asked for is over."""
+        self.events = []
+        self._backend.pieces, self._backend.finish = pieces, finish
+        before = list(self._agent.messages)
+        await self._agent.ask("go", self._emit, self._clock)
+        self._agent.messages = before
+
+    async def begin(self) -> None:
+        """An empty interpreter and workspace, and the observer in them."""
+        assert self._workplace._guest is not None
+        self._workplace._guest.restart()
+        await self.respond([(0, in_fences(_BEGIN))])
+        assert self._outcome.status is Status.OK, self._outcome
+
+    async def call(self, pieces: Pieces, finish: Finish = Finish.EOS) -> Result:
+        """One call, and what came of it; nothing is observed."""
+        await self.respond(pieces, finish)
+        outcome = self._outcome
+        failure = outcome.failure
+        error = None
+        if failure is not None:
+            parts = (failure.type, failure.message, failure.traceback)
+            error = dict(zip(("type", "message", "traceback"), parts, strict=True))
+        return Result(
+            self.written(Stream.STDOUT),
+            self.written(Stream.STDERR),
+            error,
+            outcome.result,
+            invalid=outcome.status is Status.ROLLED_BACK,
+        )
+
+    async def observe(self) -> dict[str, object] | None:
+        """What is there now: variables, files, settings."""
+        await self.respond([(0, in_fences(_LOOK))])
+        return read_observation(self.written(Stream.STDOUT))
+
+    async def run(self, pieces: Pieces) -> Result:
+        """A call in a fresh interpreter and workspace, and what it left."""
+        await self.begin()
+        result = await self.call(pieces)
+        found = await self.observe()
+        return Result(
+            result.stdout, result.stderr, result.error, result.shown, result.invalid, found
+        )
+
+    # Of the last response
+
+    @property
+    def _outcome(self) -> Outcome:
+        (ended,) = [event for event in self.events if isinstance(event, CallEnded)]
+        return ended.outcome
+
+    def written(self, stream: Stream) -> str:
+        """What came on a stream."""
+        return "".join(
+            event.text
+            for event in self.events
+            if isinstance(event, OutputReceived) and event.stream is stream
+        )
+
+    @property
+    def ready(self) -> list[UnitReady]:
+        """The units that were released."""
+        return [event for event in self.events if isinstance(event, UnitReady)]
+
+    @property
+    def finished(self) -> list[UnitFinished]:
+        """The units that ended."""
+        return [event for event in self.events if isinstance(event, UnitFinished)]
