@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +12,14 @@ from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Samplin
 from conveyor_cli.compose import dialect_maker
 from conveyor_cli.engine.agent import Agent, Settings
 from conveyor_cli.engine.clock import RunClock
-from conveyor_cli.engine.events import CallEnded, Event, OutputReceived, UnitFinished, UnitReady
+from conveyor_cli.engine.events import (
+    CallEnded,
+    Event,
+    OutputReceived,
+    StopReason,
+    UnitFinished,
+    UnitReady,
+)
 from conveyor_cli.engine.policy import Mode
 from conveyor_cli.engine.workplace import Workplace
 from conveyor_sandbox.docker import DockerSandbox
@@ -18,9 +28,6 @@ from conveyor_sandbox.sandbox import MIB, Limits, SandboxSpec
 from conveyor_tools.python import PythonTool
 from tests.differential.oracle import OBSERVER
 from tests.differential.results import Result, read_observation
-
-import asyncio
-import time
 
 Pieces = Sequence[tuple[float, str]]
 """A response as it is decoded: seconds to wait, then the text that comes."""
@@ -59,18 +66,27 @@ class ChoppedResponse:
         self.finish: Finish | None = None
         self._pieces = pieces
         self._end = finish
-        self._stopped = False
+        self._stopped = asyncio.Event()
 
     def stop(self) -> None:
-        self._stopped = True
+        self._stopped.set()
 
     async def __aiter__(self) -> AsyncIterator[Delta]:
         for delay, text in self._pieces:
-            await asyncio.sleep(delay)
-            if self._stopped:
+            await self._pause(delay)
+            if self._stopped.is_set():
                 break
             yield Delta(text, 1, time.monotonic())
-        self.finish = Finish.STOPPED if self._stopped else self._end
+        self.finish = Finish.STOPPED if self._stopped.is_set() else self._end
+
+    async def _pause(self, delay: float) -> None:
+        """As long as that, or until we are stopped."""
+        if not delay:
+            await asyncio.sleep(0)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._stopped.wait()
 
 
 def in_fences(program: str) -> str:
@@ -115,17 +131,21 @@ class Arm:
         await self._agent.ask("go", self._emit, self._clock)
         self._agent.messages = before
 
+    def halt(self, reason: StopReason) -> None:
+        """Stop the response that is under way."""
+        self._agent.halt(reason)
+
     async def begin(self) -> None:
         """An empty interpreter and workspace, and the observer in them."""
         assert self._workplace._guest is not None
         self._workplace._guest.restart()
         await self.respond([(0, in_fences(_BEGIN))])
-        assert self._outcome.status is Status.OK, self._outcome
+        assert self.outcome.status is Status.OK, self.outcome
 
     async def call(self, pieces: Pieces, finish: Finish = Finish.EOS) -> Result:
         """One call, and what came of it; nothing is observed."""
         await self.respond(pieces, finish)
-        outcome = self._outcome
+        outcome = self.outcome
         failure = outcome.failure
         error = None
         if failure is not None:
@@ -156,7 +176,8 @@ class Arm:
     # Of the last response
 
     @property
-    def _outcome(self) -> Outcome:
+    def outcome(self) -> Outcome:
+        """Of its call."""
         (ended,) = [event for event in self.events if isinstance(event, CallEnded)]
         return ended.outcome
 

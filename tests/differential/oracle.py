@@ -33,22 +33,22 @@ class Oracle:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self._send((INSIDE / "whole.py").read_text())
+        self.version = tuple(self._ask((INSIDE / "whole.py").read_text()))
 
     def _send(self, value: Any) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(value) + "\n")
         self._process.stdin.flush()
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, request: Any) -> Any:
         assert self._process.stdout is not None
         self._send(request)
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
+        return json.loads(self._process.stdout.readline())
 
-    def source(self, module: str) -> str:
-        """The text of a module of the standard library there."""
-        return str(self._ask({"module": module})["source"])
+    def source(self, module: str) -> str | None:
+        """The text of a module of the standard library there, if it is there."""
+        found = self._ask({"module": module})["source"]
+        return None if found is None else str(found)
 
     def run(self, program: str, *, awaits: bool = False) -> Result:
         """Execute a program as one whole. `awaits`: in an event loop, with top-level `await`."""

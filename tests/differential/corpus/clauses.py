@@ -227,16 +227,6 @@ def outer(n):
 
 
 print(outer(5))
-# %% name that begins like a clause after a block
-if True:
-    x = 1
-elsewhere = 2
-if True:
-    x = 2
-elif_ = 3
-try:
-    pass
-except_ = 4 if False else 0
 # %% names that begin like clauses
 if True:
     x = 1

@@ -147,9 +147,10 @@ warnings.warn("one")
 warnings.warn("two")
 # %% code objects and frames
 import sys
-frame = sys._getframe()
-print(frame.f_code.co_name, frame.f_lineno, frame.f_globals is globals())
-del frame
+print(sys._getframe().f_code.co_name, sys._getframe().f_lineno)
+def caller():
+    return sys._getframe(1).f_globals is globals()
+caller()
 # %% type and object games
 class T(type):
     def __call__(cls, *a):

@@ -26,10 +26,6 @@ y = (1]
 # %% bad indentation
 x = 1
   y = 2
-# %% no body
-x = 1
-if x:
-y = 2
 # %% dedent that matches nothing
 if True:
         x = 1
@@ -63,9 +59,6 @@ from __future__ import annotations
 # %% unknown future
 from __future__ import no_such_feature
 x = 1
-# %% nonlocal at top level
-x = 1
-nonlocal x
 # %% assignment to a literal
 x = 1
 3 = x
@@ -156,11 +149,6 @@ y = 1 + \ 2
 # %% dangling operator
 x = 1
 y = x +
-# %% try alone
-x = 1
-try:
-    pass
-y = 2
 # %% dict with a missing value
 x = 1
 d = {"a": 1, "b"}

@@ -236,9 +236,9 @@ def files():
 def changed(before, now, canon):
     """Names that were set, or set anew, since; and those that are gone."""
     found = {}
-    for name, value in now.items():
-        if name not in before or before[name] is not value:
-            found[str(name)] = canon(value)
+    for name in sorted(now, key=str):
+        if name not in before or before[name] is not now[name]:
+            found[str(name)] = canon(now[name])
     for name in before:
         if name not in now:
             found[str(name)] = "gone"

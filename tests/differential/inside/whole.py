@@ -1,7 +1,7 @@
 """The oracle: one program, compiled and executed whole, in a plain interpreter.
 
-Knows nothing of units, splitters or our guest. Run as `python3 -c TEXT JOB`; the file JOB holds the
-program, and what came of it is written beside it. Standard output is line buffered, as on a
+Knows nothing of units, splitters or our guest. Executed by `driver.py` in an interpreter of its own;
+the file that `sys.argv[1]` names holds the program, and what came of it is written beside it. Standard output is line buffered, as on a
 terminal.
 """
 
@@ -16,6 +16,7 @@ import types
 import warnings  # noqa: F401 - a warning of the compiler then shows its line, as in a script
 
 NAME = "<program>"
+PID = os.getpid()
 VALUE = "__value_of_the_last_expression__"
 
 with open(sys.argv[1]) as file:
@@ -26,6 +27,7 @@ sys.stdout.reconfigure(encoding="utf-8", errors="strict", line_buffering=True)
 sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 MAIN = types.ModuleType("__main__")
 MAIN.__dict__["__builtins__"] = sys.modules["builtins"]
+MAIN.__dict__["__file__"] = NAME
 sys.modules["__main__"] = MAIN
 exec(compile(JOB["observer"], "<observer>", "exec"), {"__name__": "observer"})
 with open(JOB["report"], "w") as file:
@@ -93,6 +95,8 @@ def main():
             report["result"] = None if value is None else repr(value)
         except BaseException as problem:
             report["error"] = describe(problem)
+    if os.getpid() != PID:
+        os._exit(1 if report["error"] else 0)  # a child that the program forked
     write(600, encode(report).encode() + b"\n")
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
