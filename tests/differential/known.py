@@ -16,6 +16,7 @@ class Difference:
     why: str
     program: str
     differs: tuple[str, ...]
+    awaits: bool = False
 
 
 _REFUSAL = ("error.message", "error.traceback")
@@ -100,5 +101,12 @@ KNOWN = [
         "    if frame.f_code.co_name == '<module>' and event in ('call', 'return') else None)\n"
         "x = 1\nsys.setprofile(None)\nprint(seen)\n",
         ("stdout", "variables.seen"),
+    ),
+    Difference(
+        "what the loop says of itself",
+        "between awaits no code of the loop runs: it is only seen as the running one",
+        "import asyncio\nprint(asyncio.get_running_loop().is_running())\n",
+        ("stdout",),
+        awaits=True,
     ),
 ]

@@ -27,7 +27,8 @@ def places(one: Result, other: Result) -> list[str]:
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
 def test_difference(bench: Bench, known: Difference) -> None:
     """It is there in just these parts of the result, and the modes are alike all the same."""
-    partial, sequential, expected = bench.run(Program(known.name, known.program))
+    marks = frozenset({"awaits"} if known.awaits else ())
+    partial, sequential, expected = bench.run(Program(known.name, known.program, marks))
     assert places(partial, expected) == sorted(known.differs)
     assert places(partial, sequential) == []
 

@@ -64,7 +64,7 @@ import asyncio
 a = asyncio.get_running_loop()
 await asyncio.sleep(0)
 b = asyncio.get_running_loop()
-print(a is b, a.is_running())
+print(a is b)
 del a, b
 # %% error in an await
 import asyncio

@@ -326,3 +326,6 @@ def f(x):
     """
     return x * 2
 print(doctest.testmod())
+# %% file of the program
+import os, sys
+print(os.path.dirname(__file__) == os.getcwd(), sys.argv == [__file__], os.path.exists(__file__))

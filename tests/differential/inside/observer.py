@@ -11,6 +11,7 @@ the module was imported in the same text.)
 Not seen: running threads, open files, what C code keeps to itself.
 """
 
+import _locale
 import builtins
 import dis
 import gc
@@ -43,6 +44,8 @@ BY_REPR = (
     "zoneinfo",
 )
 """Modules of plain data whose `repr` says all."""
+NOT_OURS = ("__warningregistry__", "__value_of_the_last_expression__")
+"""Names that the interpreter, or the oracle, keeps in a program's module."""
 DESCRIPTORS = ("__dict__", "__weakref__")
 instance_dict = object.__getattribute__
 class_dict = type.__dict__["__dict__"].__get__
@@ -237,7 +240,10 @@ def changed(before, now, canon):
     """Names that were set, or set anew, since; and those that are gone."""
     found = {}
     for name in sorted(now, key=str):
-        if name not in before or before[name] is not now[name]:
+        if name in NOT_OURS:
+            continue
+        noted = name == "__annotations__" and now[name]  # a dict that only grows
+        if noted or name not in before or before[name] is not now[name]:
             found[str(name)] = canon(now[name])
     for name in before:
         if name not in now:
@@ -265,7 +271,8 @@ def settings(canon, trace, profile):
         "environment": {key: os.environ[key] for key in os.environ if key != "HOSTNAME"},
         "path": list(map(str, sys.path)),
         "arguments": list(map(str, sys.argv)),
-        "umask": mask,
+        "umask": oct(mask),
+        "locale": _locale.setlocale(_locale.LC_ALL),
         "handlers": handlers,
         "trace": canon(trace),
         "profile": canon(profile),
@@ -283,8 +290,6 @@ def settings(canon, trace, profile):
         found["random"] = hashlib.sha256(state.encode()).hexdigest()
     if "decimal" in sys.modules:
         found["decimal"] = repr(sys.modules["decimal"].getcontext())
-    if "locale" in sys.modules:
-        found["locale"] = sys.modules["locale"].setlocale(sys.modules["locale"].LC_ALL)
     return found
 
 

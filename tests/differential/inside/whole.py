@@ -21,13 +21,16 @@ VALUE = "__value_of_the_last_expression__"
 
 with open(sys.argv[1]) as file:
     JOB = json.load(file)
-sys.argv[:] = [""]
+SCRIPT = os.getcwd() + "/__main__.py"
+sys.argv[:] = [SCRIPT]
 sys.path[0] = os.getcwd()
 sys.stdout.reconfigure(encoding="utf-8", errors="strict", line_buffering=True)
 sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 MAIN = types.ModuleType("__main__")
 MAIN.__dict__["__builtins__"] = sys.modules["builtins"]
-MAIN.__dict__["__file__"] = NAME
+MAIN.__dict__["__file__"] = SCRIPT
+if sys.version_info < (3, 14):
+    MAIN.__dict__["__annotations__"] = {}  # as `python3` itself does
 sys.modules["__main__"] = MAIN
 exec(compile(JOB["observer"], "<observer>", "exec"), {"__name__": "observer"})
 with open(JOB["report"], "w") as file:
@@ -81,7 +84,8 @@ def describe(problem):
 def main():
     source = JOB["source"]
     lines = [line + "\n" for line in re.split("\r\n|\r|\n", source)]
-    linecache.cache[NAME] = (len(lines), None, lines, NAME)
+    for name in (NAME, SCRIPT):  # `inspect` looks for classes in the module's file
+        linecache.cache[name] = (len(lines), None, lines, name)
     report = {"error": None, "result": None, "invalid": False}
     try:
         code = compile_whole(source)
