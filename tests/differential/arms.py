@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling
-from conveyor_cli.compose import dialect_maker
-from conveyor_cli.engine.agent import Agent, Settings
+from conveyor_cli.compose import make_parts
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import (
     CallEnded,
@@ -21,11 +22,8 @@ from conveyor_cli.engine.events import (
     UnitReady,
 )
 from conveyor_cli.engine.policy import Mode
-from conveyor_cli.engine.workplace import Workplace
-from conveyor_sandbox.docker import DockerSandbox
+from conveyor_cli.task import LimitOptions, ModelOptions, SandboxOptions, Task
 from conveyor_sandbox.reports import Outcome, Status, Stream
-from conveyor_sandbox.sandbox import MIB, Limits, SandboxSpec
-from conveyor_tools.python import PythonTool
 from tests.differential.oracle import OBSERVER
 from tests.differential.results import Result, read_observation
 
@@ -35,7 +33,8 @@ Pieces = Sequence[tuple[float, str]]
 _OPEN, _CLOSE = "```python\n", "```\n"
 _BEGIN = f"exec(compile({OBSERVER!r}, '<observer>', 'exec'), {{'__name__': 'observer'}})\n"
 _LOOK = "__import__('sys')._observe()\n"
-_LIMITS = Limits(output=16 * MIB)
+_ENDLESS = 1_000_000
+"""Tokens: more than any response has."""
 
 
 @dataclass
@@ -45,6 +44,7 @@ class Chopped:
     pieces: Pieces = ()
     finish: Finish = Finish.EOS
     label = "chopped"
+    template = None
 
     async def load(self, progress: Progress) -> None:
         """Nothing to load."""
@@ -90,26 +90,32 @@ class ChoppedResponse:
 
 
 def in_fences(program: str) -> str:
-    """A response whose call is exactly this text: only a line that ends can be followed by a fence."""
+    """A response whose call is exactly this text. Only after a whole line can a fence follow."""
     return _OPEN + program + (_CLOSE if program.endswith("\n") else "")
+
+
+def in_json(program: str) -> str:
+    """The same as a call with JSON arguments."""
+    call = {"name": "python", "arguments": {"code": program}}
+    return f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
 
 
 class Arm:
     """One mode's engine with its sandbox. Each program gets a fresh interpreter, if asked for."""
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, dialect: Literal["fences", "hermes"] = "fences") -> None:
         self._backend = Chopped()
-        self._workplace = Workplace(lambda: DockerSandbox(SandboxSpec(limits=_LIMITS)), "")
-        tool = PythonTool()
-        self._agent = Agent(
-            self._backend,
-            self._workplace,
-            {tool.name: tool},
-            dialect_maker({tool.name: tool}),
-            Settings(mode, Sampling(max_new_tokens=10**6), turns=1, tokens=10**6),
-            "",
-            lambda _text, _fraction: None,
+        task = Task(
+            name="differential",
+            prompt="go",
+            mode=mode,
+            model=ModelOptions(dialect=dialect, max_new_tokens=_ENDLESS),
+            sandbox=SandboxOptions(kind="docker"),
+            limits=LimitOptions(turns=1, tokens=_ENDLESS),
         )
+        parts = make_parts(task, lambda _text, _fraction: None, self._backend)
+        self._workplace, self._agent = parts.workplace, parts.agent
+        self._write = in_fences if dialect == "fences" else in_json
         self._clock = RunClock()
         self.events: list[Event] = []
         """Of the last response."""
@@ -127,9 +133,8 @@ class Arm:
         """Let the model respond once; returns when all that it asked for is over."""
         self.events = []
         self._backend.pieces, self._backend.finish = pieces, finish
-        before = list(self._agent.messages)
         await self._agent.ask("go", self._emit, self._clock)
-        self._agent.messages = before
+        del self._agent.messages[1:]  # all but what the system says
 
     def halt(self, reason: StopReason) -> None:
         """Stop the response that is under way."""
@@ -139,7 +144,7 @@ class Arm:
         """An empty interpreter and workspace, and the observer in them."""
         assert self._workplace._guest is not None
         self._workplace._guest.restart()
-        await self.respond([(0, in_fences(_BEGIN))])
+        await self.respond([(0, self._write(_BEGIN))])
         assert self.outcome.status is Status.OK, self.outcome
 
     async def call(self, pieces: Pieces, finish: Finish = Finish.EOS) -> Result:
@@ -161,7 +166,7 @@ class Arm:
 
     async def observe(self) -> dict[str, object] | None:
         """What is there now: variables, files, settings."""
-        await self.respond([(0, in_fences(_LOOK))])
+        await self.respond([(0, self._write(_LOOK))])
         return read_observation(self.written(Stream.STDOUT))
 
     async def run(self, pieces: Pieces) -> Result:

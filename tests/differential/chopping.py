@@ -27,6 +27,5 @@ def ragged(text: str, seed: int | str, *, delays: bool = False) -> Pieces:
     texts = [text[a:b] for a, b in itertools.pairwise([0, *edges, len(text)])]
     pauses = min(1.0, 60 / len(texts)) if delays else 0.0
     return [
-        (rng.uniform(0, _LONGEST_DELAY) if rng.random() < pauses else 0.0, piece)
-        for piece in texts
+        (rng.uniform(0, _LONGEST_DELAY) if rng.random() < pauses else 0.0, piece) for piece in texts
     ]

@@ -77,11 +77,13 @@ def cut_somewhere(program: Program, seed: int, version: tuple[int, ...]) -> str 
     None where nothing of it is before its end: nothing of such a program ever starts early.
     """
     splitter = PythonSplitter(version)
-    for released, char in enumerate(program.text, 1):
-        if any(not unit.blank for unit in splitter.feed(char)):
-            break
-    else:
+    text = program.text
+    places = (
+        n for n, char in enumerate(text, 1) if any(not it.blank for it in splitter.feed(char))
+    )
+    released = next(places, None)
+    if released is None:
         return None
-    end = random.Random(seed).randint(released, len(program.text))
+    end = random.Random(seed).randint(released, len(text))
     opening, _, _ = in_fences(program.text).partition(program.text)
     return opening + program.text[:end]

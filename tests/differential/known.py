@@ -89,12 +89,6 @@ KNOWN = [
         ("stdout",),
     ),
     Difference(
-        "annotations before there are any",
-        "whether the text annotates a variable further down is not known yet",
-        "print('__annotations__' in globals())\nx: int = 1\n",
-        ("stdout",),
-    ),
-    Difference(
         "profiling the module itself",
         "it begins and ends with each unit",
         "import sys\nseen = []\nsys.setprofile(lambda frame, event, _: seen.append(event)\n"

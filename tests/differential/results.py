@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +67,8 @@ def read_observation(text: str) -> dict[str, Any] | None:
     found = _OBSERVED.search(text)
     if found is None:
         return None
-    seen: dict[str, Any] = json.loads(found[1])
-    return json.loads(neutral(json.dumps(seen)))  # type: ignore[no-any-return]
+    seen: dict[str, Any] = json.loads(neutral(zlib.decompress(b64decode(found[1])).decode()))
+    return seen
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:

@@ -2,7 +2,9 @@ r"""Programs with line ends and characters that a file of plain text would not k
 
 from __future__ import annotations
 
-_LINES = "import sys\nx = '''a\nb'''\nif x:\n    y = 1\nelse:\n    y = 2\nprint(repr(x), y)\n1 / 0\n"
+_LINES = (
+    "import sys\nx = '''a\nb'''\nif x:\n    y = 1\nelse:\n    y = 2\nprint(repr(x), y)\n1 / 0\n"
+)
 _FRAME = "import sys\nprint(sys._getframe().f_lineno)"
 
 STRANGE = {
@@ -22,7 +24,7 @@ STRANGE = {
     "NUL": "a = 1\nb = '\x00'\n",
     "NUL in a comment": "a = 1\n# \x00\nb = 2\n",
     "names beyond ASCII": "été = 1\n变量 = été + 1\nclass Ñ:\n    ü = 变量\nprint(Ñ.ü, été)\nñ / 0\n",
-    "names that are normalized": "ﬁ = 1\nprint(fi)\nℌ = 2\nH\n",
+    "names that are normalized": "ﬁ = 1\nprint(fi)\n\u210c = 2\nH\n",
     "columns in bytes": "s = 'é变🐍'; print(len(s)); s + 1\n",
     "columns in bytes of a syntax error": "s = 'é变🐍' 5\n",
     "error below a long line beyond ASCII": "x = '" + "é" * 200 + "'; 1 / 0\n",
@@ -53,7 +55,9 @@ STRANGE = {
     "a hundred and one levels of blocks": "".join(f"{' ' * n}if 1:\n" for n in range(101))
     + " " * 101
     + "print('deep')\n",
-    "long literal table": "t = [\n" + "".join(f"    ({n}, 'r{n}'),\n" for n in range(800)) + "]\nlen(t)\n",
+    "long literal table": "t = [\n"
+    + "".join(f"    ({n}, 'r{n}'),\n" for n in range(800))
+    + "]\nlen(t)\n",
     "long string of lines in column 0": "t = '''\n" + "if x:\nelse:\n" * 800 + "'''\nlen(t)\n",
     "five hundred statements": "x = 0\n" + "x += 1\n" * 500 + "x\n",
     "encoding cookie": "# -*- coding: latin-1 -*-\nx = 'é'\nlen(x)\n",

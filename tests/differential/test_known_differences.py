@@ -33,12 +33,13 @@ def test_difference(bench: Bench, known: Difference) -> None:
     assert places(partial, sequential) == []
 
 
-def run_slowly(bench: Bench, *statements: str) -> tuple[Result, Result]:
+def run_slowly(bench: Bench, *statements: str, awaits: bool = False) -> tuple[Result, Result]:
     """Partial with a pause after each statement, and the oracle."""
     text = "".join(statements)
     opening, _, _ = in_fences(text).partition(text)
     pieces = [(0.0, opening), *((PAUSE, statement) for statement in (*statements, "```\n"))]
-    partial, _, expected = bench.run(Program("slow", text), pieces)
+    marks = frozenset({"awaits"} if awaits else ())
+    partial, _, expected = bench.run(Program("slow", text, marks), pieces)
     return partial, expected
 
 
@@ -57,6 +58,18 @@ def test_threads_run_while_text_is_decoded(bench: Bench) -> None:
         "print(seen); t.join(); del t\n",
     )
     partial, expected = run_slowly(bench, *program)
+    assert (partial.stdout, expected.stdout) == ("[1]\n", "[]\n")
+
+
+def test_tasks_run_while_text_is_decoded(bench: Bench) -> None:
+    """So does a task."""
+    program = (
+        "import asyncio; seen = []\n",
+        "async def work(): seen.append(1)\n",
+        "task = asyncio.create_task(work())\n",
+        "print(seen); await task; del task\n",
+    )
+    partial, expected = run_slowly(bench, *program, awaits=True)
     assert (partial.stdout, expected.stdout) == ("[1]\n", "[]\n")
 
 

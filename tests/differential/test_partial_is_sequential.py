@@ -1,4 +1,4 @@
-"""Partial is sequential: every program, run both ways and whole in a plain Python, ends the same."""
+"""Partial is sequential: run both ways, and whole in a plain Python, every program ends the same."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ from tests.differential import library
 from tests.differential.arms import in_fences
 from tests.differential.chopping import ragged
 from tests.differential.conftest import Bench
-from tests.differential.pending import gap
 from tests.differential.programs import Program, corpus
 from tests.differential.results import Result, differences
 
 pytestmark = pytest.mark.docker
 CORPUS = corpus()
-TIMED = random.Random(5).sample([program for program in CORPUS if not gap(program)], 40)
+TIMED = random.Random(5).sample(CORPUS, 30)
 """Programs that are also run while their text takes its time."""
-EVERY = 3
+IN_JSON = [program for program in CORPUS if program.name.startswith("strange: ")]
+IN_JSON += random.Random(6).sample([it for it in CORPUS if it not in IN_JSON], 30)
+"""Programs that are also sent as JSON."""
+EVERY = 4
 """One in so many modules of the standard library is run each time, all of them in the long run."""
 
 
 def parameters(programs: list[Program]) -> list[object]:
-    """A test for each; those of a gap must fail."""
-    found = []
-    for program in programs:
-        why = gap(program)
-        marks = [pytest.mark.xfail(strict=True, reason=why)] if why else []
-        found.append(pytest.param(program, id=program.name, marks=marks))
-    return found
+    return [pytest.param(program, id=program.name) for program in programs]
 
 
 def names(all_of_them: list[str]) -> list[object]:
@@ -57,6 +53,13 @@ def check_three(bench: Bench, program: Program) -> None:
 def test_program(bench: Bench, program: Program) -> None:
     """Output, error, shown value, variables, files and settings are those of one whole `exec`."""
     check_three(bench, program)
+
+
+@pytest.mark.parametrize("program", parameters(IN_JSON))
+def test_code_in_json(bench: Bench, program: Program) -> None:
+    """The same where the code is a string in a JSON object, escapes cut anywhere."""
+    found, expected = bench.run_as_json(program)
+    check(program, found, expected)
 
 
 @pytest.mark.parametrize("name", names(library.MODULES))

@@ -37,7 +37,6 @@ async def work(n):
         await asyncio.sleep(0)
     return n
 task = asyncio.create_task(work(5))
-print(task.done())
 print(await task)
 del task
 # %% gather
@@ -107,14 +106,13 @@ async def numbers():
 evens = [n async for n in numbers() if n % 2 == 0]
 table = {n: n * n async for n in numbers()}
 print(evens, table)
-# %% asyncio.run nested in a session that awaits
+# %% coroutine function that is only defined
 import asyncio
 await asyncio.sleep(0)
 async def main():
     await asyncio.sleep(0)
-    print("main")
     return 5
-print("before")
+print(asyncio.iscoroutinefunction(main))
 # %% run in a thread
 import asyncio
 def slow(x): return x + 1

@@ -1,7 +1,7 @@
 """What a program left behind, in a form that can be compared. Runs inside, beside the program.
 
-Sent as text and executed before the program, in a namespace of its own: `sys._observe()` then gives
-variables, files and settings as a JSON text. The same in a guest and in the oracle's interpreter.
+Sent as text and executed before the program, in a namespace of its own: `sys._observe()` then tells
+of variables, files and settings. The same in a guest and in the oracle's interpreter.
 
 Values are written out where they are plain data, also inside containers, instances, functions and
 classes of the program; of any other object only the type counts. Of a function's code: constants,
@@ -12,6 +12,7 @@ Not seen: running threads, open files, what C code keeps to itself.
 """
 
 import _locale
+import binascii
 import builtins
 import dis
 import gc
@@ -22,6 +23,7 @@ import signal
 import stat
 import sys
 import types
+import zlib
 
 MAIN = sys.modules["__main__"].__dict__
 NAMES = dict(MAIN)
@@ -128,9 +130,7 @@ class Canon:
         """A container, or an instance of a class."""
         out = [kind.__module__ + "." + kind.__qualname__]
         if isinstance(value, dict):
-            out.append(
-                [[self(key, depth), self(item, depth)] for key, item in dict.items(value)]
-            )
+            out.append([[self(key, depth), self(item, depth)] for key, item in dict.items(value)])
         elif isinstance(value, (list, tuple)):
             base = list if isinstance(value, list) else tuple
             out.append([self(item, depth) for item in base.__iter__(value)])
@@ -144,7 +144,7 @@ class Canon:
             out.append(text(bytes(value)))
         elif isinstance(value, BaseException):
             out.append(self(BaseException.__dict__["args"].__get__(value), depth))
-        elif kind.__module__ in BY_REPR and kind.__name__ not in ("Match",):
+        elif kind.__module__ in BY_REPR and kind.__name__ != "Match":
             out.append(repr(value))
         if kind.__module__ == "__main__":
             out.append(self.write_attributes(value, kind, depth))
@@ -169,7 +169,7 @@ class Canon:
         return found
 
     def write_class(self, value, depth):
-        name = "%s.%s" % (value.__module__, value.__qualname__)
+        name = value.__module__ + "." + value.__qualname__
         if value.__module__ != "__main__":
             return ["class", name]
         members = {
@@ -284,7 +284,7 @@ def settings(canon, trace, profile):
     }
     for name in ("stdout", "stderr", "stdin"):
         stream = getattr(sys, name, "gone")
-        found[name] = [type(stream).__name__, stream is getattr(sys, "__%s__" % name, None)]
+        found[name] = [type(stream).__name__, stream is getattr(sys, "__" + name + "__", None)]
     if MAIN.get("SEEDED") is True:  # the program says that its random state is not by chance
         state = repr(sys.modules["random"].getstate())
         found["random"] = hashlib.sha256(state.encode()).hexdigest()
@@ -294,7 +294,7 @@ def settings(canon, trace, profile):
 
 
 def observe(write=os.write):
-    """Variables, files and settings as JSON, written to standard output between two lines."""
+    """Write variables, files and settings to standard output: JSON, packed, in one line."""
     trace, profile, limit = sys.gettrace(), sys.getprofile(), sys.getrecursionlimit()
     sys.settrace(None)
     sys.setprofile(None)
@@ -308,7 +308,8 @@ def observe(write=os.write):
             "modules": sorted(map(str, sys.modules)),
         }
         found["settings"]["depth"] = limit
-        rest = b"\n<observed>" + ENCODE(found).encode() + b"</observed>\n"
+        packed = binascii.b2a_base64(zlib.compress(ENCODE(found).encode(), 1), newline=False)
+        rest = b"\n<observed>" + packed + b"</observed>\n"
     finally:
         sys.setrecursionlimit(limit)
         sys.settrace(trace)

@@ -1,8 +1,8 @@
 """The oracle: one program, compiled and executed whole, in a plain interpreter.
 
-Knows nothing of units, splitters or our guest. Executed by `driver.py` in an interpreter of its own;
-the file that `sys.argv[1]` names holds the program, and what came of it is written beside it. Standard output is line buffered, as on a
-terminal.
+Knows nothing of units, splitters or our guest. `driver.py` executes it in an interpreter of its
+own; the file that `sys.argv[1]` names holds the program, and says where to write what came of it.
+Standard output is line buffered, as on a terminal.
 """
 
 import ast
@@ -30,7 +30,7 @@ MAIN = types.ModuleType("__main__")
 MAIN.__dict__["__builtins__"] = sys.modules["builtins"]
 MAIN.__dict__["__file__"] = SCRIPT
 if sys.version_info < (3, 14):
-    MAIN.__dict__["__annotations__"] = {}  # as `python3` itself does
+    MAIN.__annotations__ = {}  # as `python3` itself does
 sys.modules["__main__"] = MAIN
 exec(compile(JOB["observer"], "<observer>", "exec"), {"__name__": "observer"})
 with open(JOB["report"], "w") as file:
@@ -41,20 +41,20 @@ observe, leave, encode, write = sys._observe, os._exit, json.JSONEncoder().encod
 def compile_whole(source):
     """The program as one code object, in which the last expression's value is assigned."""
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if JOB["awaits"] else 0
-    tree = compile(source, NAME, "exec", ast.PyCF_ONLY_AST | flags, True)
+    tree = compile(source, NAME, "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         last = tree.body[-1]
         shown = ast.Assign([ast.Name(VALUE, ast.Store())], last.value)
         docstring = len(tree.body) == 1 and isinstance(getattr(last.value, "value", None), str)
         tree.body[len(tree.body) if docstring else -1 :] = [ast.copy_location(shown, last)]
-    return compile(ast.fix_missing_locations(tree), NAME, "exec", flags, True)
+    return compile(ast.fix_missing_locations(tree), NAME, "exec", flags, dont_inherit=True)
 
 
 def execute(code):
     if not JOB["awaits"]:
         exec(code, MAIN.__dict__)
         return
-    from asyncio import run  # slow to import
+    from asyncio import run  # noqa: PLC0415 - slow to import
 
     run(execute_in_loop(code))
 
