@@ -18,7 +18,8 @@ __future__ __hello__ _aix_support _collections_abc _compat_pickle _compression _
 _osx_support _py_abc _sitebuiltins _strptime _threading_local _weakrefset abc asynchat asyncore
 base64 bdb bisect bz2 calendar cgitb chunk cmd code codecs codeop colorsys configparser contextlib
 contextvars copy copyreg crypt csv dataclasses decimal dis fileinput filecmp fnmatch fractions
-ftplib functools genericpath getopt getpass gettext glob graphlib gzip hashlib heapq hmac imghdr imp io
+ftplib functools genericpath getopt getpass gettext glob graphlib gzip hashlib heapq hmac imghdr
+imp io
 keyword linecache lzma mailcap mimetypes netrc ntpath nturl2path numbers opcode operator pathlib
 pipes pkgutil plistlib poplib posixpath pstats pty queue quopri reprlib rlcompleter runpy sched
 secrets selectors shelve shlex shutil signal site sndhdr socket socketserver ssl stat statistics

@@ -23,7 +23,7 @@ STRANGE = {
     "separators in comments": f"x = 1  # \x0b\x1c\x85\u2028 a\n{_FRAME}\nx / 0\n",
     "NUL": "a = 1\nb = '\x00'\n",
     "NUL in a comment": "a = 1\n# \x00\nb = 2\n",
-    "names beyond ASCII": "été = 1\n变量 = été + 1\nclass Ñ:\n    ü = 变量\nprint(Ñ.ü, été)\nñ / 0\n",
+    "names beyond ASCII": "été = 1\n变量 = été + 1\nclass Ñ: ü = 变量\nprint(Ñ.ü, été)\nñ / 0\n",
     "names that are normalized": "ﬁ = 1\nprint(fi)\n\u210c = 2\nH\n",
     "columns in bytes": "s = 'é变🐍'; print(len(s)); s + 1\n",
     "columns in bytes of a syntax error": "s = 'é变🐍' 5\n",

@@ -1,4 +1,4 @@
-"""Partial is sequential: run both ways, and whole in a plain Python, every program ends the same."""
+"""Partial is sequential: in both modes and whole in plain Python, programs end the same."""
 
 from __future__ import annotations
 
