@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-full check image clean
+.PHONY: help demo test test-full mutants check image clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       install, fetch the default model, run tasks/quickstart.yaml"
 	@echo "make test       the tests of every change"
 	@echo "make test-full  these and the long ones"
+	@echo "make mutants    break one thing at a time; fails if no test notices"
 	@echo "make check      ruff, strict mypy, import direction, links of the docs"
 	@echo "make image      build the sandbox image from this machine's Python"
 	@echo "make clean      remove the environment and caches of this folder"
@@ -23,6 +24,9 @@ test: $(VENV)/.installed-dev
 
 test-full: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+mutants: $(VENV)/.installed-dev
+	$(BIN)/python tests/mutants.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,0 +1,431 @@
+"""The mutants: one broken promise each, and the tests that should notice.
+
+`old` must stand once in its file. To add one, add a line: what is broken, where, how, who notices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change of one file. `tests` are arguments of pytest."""
+
+    breaks: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+_SPLITTER = "tools/conveyor_tools/splitters/python.py"
+_LINES = "tools/conveyor_tools/splitters/logical_line.py"
+_FENCES = "conveyor_cli/dialects/fences.py"
+_CALL = "conveyor_cli/engine/call.py"
+_TURN = "conveyor_cli/engine/turn.py"
+_POLICY = "conveyor_cli/engine/policy.py"
+_GUEST = "sandbox/conveyor_sandbox/guest"
+
+CUTS = ("tests/tools/splitters/test_python.py",)
+COST = ("tests/tools/splitters/test_python_cost.py",)
+FENCES = ("tests/cli/dialects/test_fences.py",)
+CUT_OFF = ("tests/differential/test_cut_off.py", "-k", "spoilt or cancelled")
+MODES = ("tests/cli/test_run.py",)
+
+
+def programs(which: str) -> tuple[str, ...]:
+    """Programs of the differential corpus whose names match."""
+    tests = "tests/differential/test_partial_is_sequential.py"
+    return (tests, "-k", f"test_program and ({which})")
+
+
+def guest(which: str) -> tuple[str, ...]:
+    """Tests of the guest, in the sandbox that starts faster."""
+    return ("tests/sandbox/test_guest.py", "-k", f"local and ({which})")
+
+
+SPLITTER = [
+    Mutant(
+        "a block waits for its else",
+        _SPLITTER,
+        '    "if": ("elif", "else"),\n    "elif"',
+        '    "if": ("elif",),\n    "elif"',
+        CUTS,
+    ),
+    Mutant("a loop has an else", _SPLITTER, '"for": ("else",)', '"for": ()', CUTS),
+    Mutant(
+        "try goes on after else",
+        _SPLITTER,
+        '("finally",) if in_try_else else',
+        "() if in_try_else else",
+        CUTS,
+    ),
+    Mutant(
+        "a one-line def closes at its newline",
+        _SPLITTER,
+        "self._open = self._line.colon or bool(self._allowed)",
+        "self._open = True",
+        CUTS,
+    ),
+    Mutant(
+        "a one-line if waits",
+        _SPLITTER,
+        "self._open = self._line.colon or bool(self._allowed)",
+        "self._open = self._line.colon",
+        CUTS,
+    ),
+    Mutant(
+        "a decorator belongs to its def",
+        _SPLITTER,
+        "_Kind.DECORATOR if text[pos] ==",
+        "_Kind.HEADER if text[pos] ==",
+        CUTS,
+    ),
+    Mutant(
+        "a word that may become else is waited for",
+        _SPLITTER,
+        "        return any(keyword.startswith(word) for keyword in keywords)",
+        "        return False",
+        CUTS,
+    ),
+    Mutant(
+        "the first letter settles it",
+        _SPLITTER,
+        "        return any(keyword.startswith(word) for keyword in keywords)",
+        "        return True",
+        CUTS,
+    ),
+    Mutant(
+        "comments in column 0 do not end a block",
+        _SPLITTER,
+        '        if char == "#":\n            self._step = self._comment',
+        '        if char == "#" and not self._open:\n            self._step = self._comment',
+        CUTS,
+    ),
+    Mutant(
+        "a form feed counts columns afresh",
+        _SPLITTER,
+        'self._column_0 = text[end - 1] == "\\f"',
+        "self._column_0 = False",
+        CUTS,
+    ),
+    Mutant(
+        "async for has an else",
+        _SPLITTER,
+        '_OPENERS = ("if", "for", "while", "try", "async")',
+        '_OPENERS = ("if", "for", "while", "try")',
+        CUTS,
+    ),
+    Mutant(
+        "what is left comes at the end",
+        _SPLITTER,
+        "        if text:\n            units.append(self._unit(text))",
+        "        if text.strip():\n            units.append(self._unit(text))",
+        CUTS,
+    ),
+    Mutant(
+        "lines end with CR LF", _SPLITTER, 'text.count("\\r") - text.count("\\r\\n")', "0", CUTS
+    ),
+    Mutant("time is linear", _SPLITTER, "kept = max(0, pos - LOOKBEHIND)", "kept = 0", COST),
+    Mutant(
+        "brackets hold a line open",
+        _LINES,
+        "            self._depth += 1\n        elif self._fields",
+        "            pass\n        elif self._fields",
+        CUTS,
+    ),
+    Mutant(
+        "three quotes are one", _LINES, "            quote *= 3", "            quote *= 1", CUTS
+    ),
+    Mutant(
+        "quotes may become three",
+        _LINES,
+        "        return text[pos : pos + 3] in (text[pos], text[pos] * 2)",
+        "        return False",
+        CUTS,
+    ),
+    Mutant(
+        "a backslash escapes a quote",
+        _LINES,
+        "        return pos + 2\n\n    def _quote_end",
+        "        return pos + 1\n\n    def _quote_end",
+        CUTS,
+    ),
+    Mutant(
+        "code in f-strings, from 3.12",
+        _LINES,
+        "if version >= (3, 12):",
+        "if version >= (3, 13):",
+        CUTS,
+    ),
+    Mutant(
+        "a colon opens a block", _LINES, 'self.colon = token[-1] == ":"', "self.colon = False", CUTS
+    ),
+    Mutant(
+        "a fence waits for the end of a string",
+        _SPLITTER,
+        "return not (self._step == self._in_line and self._line.in_string)",
+        "return True",
+        (*CUTS, *FENCES),
+    ),
+]
+
+DIALECT = [
+    Mutant(
+        "what may become the fence is held back",
+        _FENCES,
+        "            if self._may_become_closing(line):",
+        "            if False:",
+        FENCES,
+    ),
+    Mutant(
+        "a refused fence was the end after all",
+        _FENCES,
+        "if length >= self._call.released]",
+        "if False]",
+        FENCES,
+    ),
+    Mutant(
+        "reasoning is no call",
+        _FENCES,
+        "        if self._thinking:\n            self._visible = line\n            return",
+        "        if self._thinking:\n            self._visible = line",
+        ("tests/cli/dialects/test_reasoning.py",),
+    ),
+    Mutant(
+        "the message is cut after the failed unit",
+        _FENCES,
+        "        while kept < length:",
+        "        while kept <= length:",
+        FENCES,
+    ),
+    Mutant(
+        "the message ends with the failed unit",
+        _TURN,
+        "if it.index <= unit)",
+        "if it.index <= unit + 1)",
+        MODES,
+    ),
+]
+
+ENGINE = [
+    Mutant(
+        "partial starts early",
+        _POLICY,
+        "return mode is Mode.PARTIAL or call_closed",
+        "return call_closed",
+        MODES,
+    ),
+    Mutant(
+        "sequential waits for the call's end",
+        _POLICY,
+        "return mode is Mode.PARTIAL or call_closed",
+        "return True",
+        MODES,
+    ),
+    Mutant(
+        "a failed unit stops decoding",
+        _TURN,
+        "if self._settings.early_stop and",
+        "if False and",
+        MODES,
+    ),
+    Mutant(
+        "a call cut off is no call",
+        _CALL,
+        "        if self._abandoned is Abandoned.CUT_OFF:",
+        "        if False:",
+        CUT_OFF,
+    ),
+    Mutant(
+        "what is undone is undone",
+        _CALL,
+        "                self._session.roll_back(self.number)",
+        "                self._rolled_back.set()",
+        CUT_OFF,
+    ),
+    Mutant(
+        "what counts stays",
+        _CALL,
+        "            self._session.commit()",
+        "            pass",
+        CUT_OFF,
+    ),
+    Mutant(
+        "blank units do not run",
+        _CALL,
+        "            if unit.blank:\n                continue",
+        "            pass",
+        MODES + programs("comment"),
+    ),
+]
+
+GUEST = [
+    Mutant(
+        "future flags hold for later units",
+        f"{_GUEST}/call.py",
+        "        self._flags |= code.co_flags & _FUTURE\n",
+        "",
+        programs("futures"),
+    ),
+    Mutant(
+        "a bare string is no docstring later",
+        f"{_GUEST}/call.py",
+        "if has_docstring and len(self._texts) > 1:",
+        "if False:",
+        programs("docstring"),
+    ),
+    Mutant(
+        "lines count from the call's top",
+        f"{_GUEST}/call.py",
+        '"\\n" * (line - 1) + text',
+        "text",
+        programs("errors"),
+    ),
+    Mutant(
+        "the whole call is compiled at its end",
+        f"{_GUEST}/worker.py",
+        "            call.check()\n",
+        "            pass\n",
+        programs("invalid"),
+    ),
+    Mutant(
+        "only the last value is shown",
+        f"{_GUEST}/worker.py",
+        "        call.value = None\n",
+        "",
+        programs("lines"),
+    ),
+    Mutant(
+        "a value is shown",
+        f"{_GUEST}/worker.py",
+        "            return eval(shown, names) if shown is not None else None",
+        "            return None",
+        programs("lines"),
+    ),
+    Mutant(
+        "None is not shown",
+        f"{_GUEST}/worker.py",
+        "if error is None and call.value is not None:",
+        "if error is None:",
+        programs("lines"),
+    ),
+    Mutant(
+        "a failed unit skips the rest",
+        f"{_GUEST}/supervisor.py",
+        'if outcome["status"] != "ok" or answer["exited"]:',
+        "if False:",
+        guest("skips or exit"),
+    ),
+    Mutant(
+        "sys.exit(0) skips the rest",
+        f"{_GUEST}/supervisor.py",
+        'if outcome["status"] != "ok" or answer["exited"]:',
+        'if outcome["status"] != "ok":',
+        guest("exit_without"),
+    ),
+    Mutant(
+        "an answer is for one unit only",
+        f"{_GUEST}/supervisor.py",
+        'if current is None or (answer["call"], answer["index"]) != (',
+        'if current is None or (answer["call"], None) == (',
+        guest("forged"),
+    ),
+    Mutant(
+        "a unit is said to start once",
+        f"{_GUEST}/supervisor.py",
+        "            if not self._started:\n",
+        "            if True:\n",
+        guest("forged or alive or forked"),
+    ),
+    Mutant(
+        "tracebacks show the text",
+        f"{_GUEST}/call.py",
+        "_sources[name] = (len(self._lines), None, self._lines, name)",
+        "pass",
+        programs("errors"),
+    ),
+    Mutant(
+        "top-level await",
+        f"{_GUEST}/call.py",
+        "        self._flags = PyCF_ALLOW_TOP_LEVEL_AWAIT\n",
+        "        self._flags = 0\n",
+        programs("awaits"),
+    ),
+    Mutant(
+        "output comes before the unit's end",
+        f"{_GUEST}/supervisor.py",
+        "        self._outputs.say()  # what the unit wrote comes before its end\n",
+        "",
+        guest("output or child or stdout"),
+    ),
+    Mutant(
+        "characters cut in two are one",
+        f"{_GUEST}/capture.py",
+        '("utf-8")("replace")\n        self._kept',
+        '("latin-1")("replace")\n        self._kept',
+        programs("outputs"),
+    ),
+]
+
+UNDO = [
+    Mutant(
+        "random numbers come back",
+        f"{_GUEST}/checkpoint.py",
+        "            generator.setstate(numbers)",
+        "            pass",
+        CUT_OFF,
+    ),
+    Mutant(
+        "the folder comes back",
+        f"{_GUEST}/checkpoint.py",
+        "        chdir(folder)  #",
+        "        pass  #",
+        CUT_OFF,
+    ),
+    Mutant(
+        "open files stand where they stood",
+        f"{_GUEST}/checkpoint.py",
+        "            lseek(fd, offset, SEEK_SET)",
+        "            pass",
+        CUT_OFF,
+    ),
+    Mutant(
+        "new files go",
+        f"{_GUEST}/workspace.py",
+        "                        _remove(path, status)",
+        "                        pass",
+        CUT_OFF,
+    ),
+    Mutant(
+        "old files come back",
+        f"{_GUEST}/workspace.py",
+        "for problem in (*self._remove_new(), *self._bring_back()):",
+        "for problem in self._remove_new():",
+        CUT_OFF,
+    ),
+    Mutant(
+        "modes come back",
+        f"{_GUEST}/workspace.py",
+        "        os.chmod(path, stat.S_IMODE(kept.status.st_mode))\n",
+        "",
+        CUT_OFF,
+    ),
+    Mutant(
+        "the files are restored",
+        f"{_GUEST}/supervisor.py",
+        "lost += self._replace_worker(restore_files=True)",
+        "lost += self._replace_worker(restore_files=False)",
+        CUT_OFF,
+    ),
+    Mutant(
+        "the interpreter is the copy",
+        f"{_GUEST}/undo.py",
+        "        if not copy.wake():",
+        "        if True:",
+        CUT_OFF,
+    ),
+]
+
+MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO]
