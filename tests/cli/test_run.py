@@ -227,6 +227,26 @@ def test_early_stop_changes_nothing_that_the_model_sees(conveyor: Command) -> No
     assert done.json["saved_tokens"] > 50
 
 
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("rate", [60, 250])
+def test_a_failed_unit_stops_decoding_within_a_token(
+    conveyor: Command, sandbox: str, rate: int
+) -> None:
+    """After its failure is known, at most the token under way is decoded."""
+    script = conveyor.script(FAILING, "sorry")
+    conveyor("run", "-p", "hi", "--script", script, "--sandbox", sandbox, "--json",
+             "--rate", str(rate))  # fmt: skip
+    events = conveyor.journal()
+    failed = next(
+        place
+        for place, event in enumerate(events)
+        if event["event"] == "unit_finished" and event["outcome"]["status"] == "error"
+    )
+    stopped = events.index(named(events, "decode_stopped")[0])
+    between = [event["event"] for event in events[failed:stopped]]
+    assert between.count("delta_decoded") <= 1
+
+
 def test_without_early_stop_decoding_goes_on(conveyor: Command) -> None:
     """`early_stop: false`: all of the call is decoded, none of the rest runs."""
     script = conveyor.script(FAILING, "sorry")
