@@ -61,6 +61,10 @@ class Dialogue:
         """Forget the conversation."""
         del self._parts.agent.messages[1:]
 
+    def reset(self) -> None:
+        """Empty the interpreter; files and the conversation stay. The model will be told."""
+        self._parts.workplace.reset()
+
     async def get_ready(self) -> None:
         """Load the model, so that the first prompt does not wait. Raises ModelError."""
         with shown_progress(Console(stderr=True)) as progress:

@@ -19,6 +19,7 @@ _HELP = """\
 Type what you want; the answer may run code, whose variables and files stay.
   /mode partial|sequential   run code while it is written, or when it is complete
   /clear                     forget the conversation; variables and files stay
+  /reset                     empty the interpreter; files and the conversation stay
   /help                      this text
   /quit                      leave (also Ctrl-D)
 Ctrl-C stops the answer and takes back its code; once more ends the answer at once."""
@@ -109,6 +110,9 @@ def _command(dialogue: Dialogue, line: str) -> bool:
         case "/clear", "":
             dialogue.clear()
             typer.echo("the conversation is forgotten; variables and files stay")
+        case "/reset", "":
+            dialogue.reset()
+            typer.echo("the interpreter is empty; files and the conversation stay")
         case "/mode", ("partial" | "sequential") as mode:
             dialogue.set_mode(Mode(mode))
             typer.echo(f"mode: {mode}")

@@ -79,6 +79,12 @@ class Workplace:
             self._lane = Lane(tool.lane, session, nested)
         return self._lane
 
+    def reset(self) -> None:
+        """Empty the interpreter; files stay. The model is told with its next call."""
+        if self._guest is not None and self._lane is not None:
+            self._guest.restart()
+            self._guest.checkpoint()
+
     async def replace_dead(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
         """Start a fresh sandbox if this one died.
 

@@ -70,6 +70,21 @@ def test_the_mode_changes_the_next_runs(conveyor: Command) -> None:
     assert modes == ["partial", "sequential"]
 
 
+def test_reset_empties_the_interpreter(conveyor: Command) -> None:
+    """Variables are gone, files stay, and what comes then can be undone again."""
+    script = conveyor.script(
+        "```python\nx = 41\nopen('f', 'w').write('kept')\n```", "a",
+        "```python\nprint('x' in globals(), open('f').read()); y = 1\n```", "b",
+        "```python\ny = 2\nz = = 3\n```", "c",
+        "```python\nprint('y is', y)\n```", "d",
+    )  # fmt: skip
+    done = conveyor("repl", "--script", script, "--sandbox", "local",
+                    stdin="/reset\none\n/reset\ntwo\nthree\nfour\n")  # fmt: skip
+    assert (done.code, done.out.splitlines()[1:]) == (0, ["a", done.out.splitlines()[0], *"bcd"])
+    assert "False kept" in done.err
+    assert "y is 1" in done.err
+
+
 def test_piped_prompts(conveyor: Command) -> None:
     """Answers alone on stdout; a last line without its newline counts; the end of input ends."""
     script = conveyor.script(SET, "first", SHOW, "second")
