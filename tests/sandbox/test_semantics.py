@@ -84,6 +84,15 @@ def test_task_goes_on_between_calls(lab: Lab) -> None:
     assert lab.call("task.result()\n").outcome.result == "'late'"
 
 
+def test_task_goes_on_after_the_loop_was_stopped(lab: Lab) -> None:
+    """`loop.stop()` between units stops nothing of the session's."""
+    stop = "loop = asyncio.get_running_loop(); loop.call_later(0.05, loop.stop)\n"
+    lab.send(TICK, stop, "task = asyncio.create_task(tick('late', 0.3))\n", end=False)
+    lab.until_output("late")
+    lab.add(3, "task.done()\n", line=8)
+    assert lab.finish().outcome.result == "True"
+
+
 def test_thread_hands_work_to_the_waiting_loop(lab: Lab) -> None:
     """From a thread, while no unit runs."""
     code = """
@@ -376,6 +385,17 @@ def test_cancel_while_awaiting(lab: Lab) -> None:
     assert lab.call("await asyncio.sleep(0.01, 'ok')\n").outcome.result == "'ok'"
 
 
+def test_interrupt_between_units(lab: Lab) -> None:
+    """It came too late for the last one, and is not meant for the next."""
+    lab.call(
+        "import os, signal, threading\n",
+        "def late():\n    os.kill(os.getpid(), signal.SIGINT)\n    print('sent')\n",
+        "threading.Timer(0.1, late).start()\n",
+    )
+    lab.until_output("sent")
+    assert lab.call("1 + 1\n").outcome.result == "2"
+
+
 def test_interrupt_before_the_code_runs(lab: Lab) -> None:
     """Code that takes long to compile is interrupted when it begins."""
     text = "print('ran'); x = [" + "(1, 'a', [2]), " * 5_000 + "]\n"
@@ -506,7 +526,7 @@ def test_warnings(lab: Lab) -> None:
         "<call 1>:6: UserWarning: caller",
     ]
     assert "\n  warnings.warn('here')\n" in call.stderr
-    assert "<call 2>:2: UserWarning: here" in lab.call(code).stderr
+    assert "<call 2>:3: UserWarning: here" in lab.call("x = 1\n", code).stderr
     define = "exec('import warnings\\ndef f(): warnings.warn(\"module\")', module.__dict__)\n"
     assert "module" in lab.call("x = 1\n", define, "module.f()\n").stderr
     assert lab.call("x = 1\n", "module.f()\n").stderr == ""
@@ -540,6 +560,36 @@ def test_traceback_printed_by_the_code(lab: Lab) -> None:
     """Only frames of the code are in it."""
     code = "import traceback\ntry: 1 / 0\nexcept ZeroDivisionError: traceback.print_exc()\n"
     assert lab.call(code).stderr.splitlines()[1] == '  File "<call 1>", line 2, in <module>'
+
+
+# Known differences
+
+
+def test_frames_below_the_code(lab: Lab) -> None:
+    """A look down the stack finds the worker, where a script finds nothing."""
+    assert lab.call("import sys\n", "sys._getframe(1) is not None\n").outcome.result == "True"
+
+
+def test_each_unit_that_awaits_is_a_task(lab: Lab) -> None:
+    """With a context of its own: a token does not outlive it."""
+    call = lab.call(
+        "import asyncio, contextvars\n",
+        "async def current(): return asyncio.current_task()\n",
+        "first = await current()\n",
+        "print(await current() is first)\n",
+        "v = contextvars.ContextVar('v')\n",
+        "token = v.set(1); await asyncio.sleep(0)\n",
+        "v.reset(token)\n",
+    )
+    assert call.stdout == "False\n"
+    assert call.outcome.failure is not None
+    assert "was created in a different Context" in call.outcome.failure.message
+
+
+def test_current_loop_without_asking_for_one(lab: Lab) -> None:
+    """It is the session's, also after `asyncio.run` has left a script without one."""
+    code = "asyncio.run(asyncio.sleep(0)); asyncio.get_event_loop() is asyncio.get_running_loop()\n"
+    assert lab.call("import asyncio\n", code).outcome.result == "True"
 
 
 @pytest.mark.parametrize(
@@ -596,6 +646,22 @@ async def fork():
     )
     lab.until_output("child")
     assert lab.alive()
+
+
+def test_loop_of_a_forked_process(lab: Lab) -> None:
+    """It has its own, whether its parent awaited or not."""
+    fork = "p = mp.get_context('fork').Process(target=work); p.start(); p.join()\n"
+    call = lab.call(
+        TICK,
+        "import multiprocessing as mp\n",
+        "def work(): asyncio.run(tick('child')); print(end='', flush=True)\n",
+        fork,
+        "await tick('parent'); " + fork,
+        "async def both():\n    " + fork,
+        "asyncio.run(both())\n",
+    )
+    assert call.kinds == ["ok"] * 7
+    assert call.stdout == "child\nparent\nchild\nchild\n"
 
 
 def test_output_stays_in_order_over_tasks(lab: Lab) -> None:

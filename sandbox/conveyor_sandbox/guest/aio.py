@@ -192,6 +192,8 @@ class SessionLoop:
         def set_running_loop(loop: Any) -> None:
             if loop is None and self._seen and get_ident() == self._thread:
                 loop = self._current()
+                if loop is not None and loop.is_running():  # in a child that it forked
+                    loop = None
             self._set_running(loop)
 
         def set_event_loop(loop: Any) -> None:

@@ -42,7 +42,9 @@ class Script:
 
     def before(self, text: str) -> None:
         """A unit of this text is about to run."""
-        if not _OLD and ("multiprocessing" in sys.modules or "rocess" in text):
+        if _OLD:
+            return
+        if "multiprocessing" in sys.modules or "multiprocessing" in text or "ProcessPool" in text:
             _fork_by_default()
 
     def after(self) -> None:
