@@ -50,7 +50,7 @@ def test_a_file_is_run_once_for_all_its_tools(
 def test_what_was_read_is_what_runs(tmp_path: Path) -> None:
     """A file that changes after it was trusted changes nothing."""
     path = tmp_path / "tools.py"
-    path.write_text(TOOL)
+    path.write_text(f"# {path}{TOOL}")  # of no file that was loaded before
     reference = Reference.parse(f"{path}:weather")
     code = read(reference)
     path.write_text("raise SystemExit(9)")

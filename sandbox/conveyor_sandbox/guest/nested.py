@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from _thread import get_ident
+from os import register_at_fork
 
 # What the model's code may put in the place of names in modules must not be met here.
 from socket import AF_UNIX, SOCK_STREAM, socket
 from sys import _getframe
+from weakref import WeakSet
 
 from .frames import LineDecoder, decode, encode
 
@@ -58,10 +60,17 @@ class Nested:
         self._address = address
         self._functions = functions
         self._main = get_ident()
+        self._open: WeakSet[socket] = WeakSet()
+
+    def _let_go(self) -> None:
+        """A child: its parent's calls are not its own, and end when the parent hangs up."""
+        for link in tuple(self._open):
+            link.close()
 
     def define(self, names: Dict[str, Any]) -> None:
         """Put the functions among these names."""
         if self._functions:
+            register_at_fork(after_in_child=self._let_go)
             names["ToolError"] = ToolError
         for function in self._functions:
             names[function["name"]] = self._make(function)
@@ -92,12 +101,16 @@ class Nested:
         request = encode({"tool": name, "arguments": text, "waits": waits})
         if _is_async(_getframe(2)):
             return self._answer_later(request)
-        with self._connect() as link:
+        link = self._connect()
+        try:
             return _result(_receive(link, request))
+        finally:
+            link.close()
 
     def _connect(self) -> socket:
         try:
             link = socket(AF_UNIX, SOCK_STREAM)
+            self._open.add(link)
             link.settimeout(None)  # the code may have set another default
             link.connect(self._address)
         except OSError as problem:
@@ -109,7 +122,8 @@ class Nested:
 
         loop = get_running_loop()
         decoder = LineDecoder()
-        with self._connect() as link:
+        link = self._connect()
+        try:
             link.setblocking(False)  # noqa: FBT003 - its only signature
             await loop.sock_sendall(link, request)
             while True:
@@ -117,6 +131,8 @@ class Nested:
                 lines = decoder.feed(data)
                 if lines or not data:
                     return _result(decode(lines[0]) if lines else None)
+        finally:
+            link.close()
 
 
 def _receive(link: socket, request: bytes) -> Optional[Frame]:

@@ -163,11 +163,12 @@ def test_effects_wait_for_the_complete_call(conveyor: Command) -> None:
     assert closed["at"] <= draft["at"] <= send["at"]
 
 
-def test_a_call_that_is_cut_off_calls_nothing_external(conveyor: Command) -> None:
-    """The text never became complete, so what waited for that never runs."""
-    text = "weather('Oslo')\nsend('bob')\nx = 1\n" + "# and so on\n" * 20
-    args = arguments(conveyor, text, rate=100)
-    done = conveyor(*args, "-c", "approve=never", "-c", "model.max_new_tokens=20", "--json")
+@pytest.mark.parametrize("caller", ["send('bob')", "Thread(target=send, args=['bob']).start()"])
+def test_a_call_that_is_cut_off_calls_nothing_external(conveyor: Command, caller: str) -> None:
+    """The text never became complete, so what waited for that never runs, in a thread neither."""
+    code = f"weather('Oslo')\nfrom threading import Thread\n{caller}\n" + "x = 1\n" * 40
+    args = arguments(conveyor, code, rate=200)
+    done = conveyor(*args, "-c", "approve=never", "-c", "model.max_new_tokens=60", "--json")
     call = call_of(done)
     assert call["status"] == "rolled_back"
     assert log(conveyor) == ["weather Oslo"]
@@ -246,6 +247,23 @@ def test_ctrl_c_cancels_the_tool(conveyor: Command) -> None:
     assert ended["status"] == "cancelled"
 
 
+def test_code_that_waits_no_more_cancels_the_tool(conveyor: Command) -> None:
+    """At once, and not only when the run ends."""
+    code = """\
+import asyncio, time
+async def main():
+    try:
+        await asyncio.wait_for(hang(1), 0.2)
+    except asyncio.TimeoutError:
+        print("gave up")
+asyncio.run(main())
+time.sleep(0.5)"""
+    assert call_of(run(conveyor, code))["output"] == "gave up\n"
+    names = [event["event"] for event in conveyor.journal()]
+    assert log(conveyor) == ["hang cancelled"]
+    assert names.index("nested_call_finished") < names.index("call_ended") - 1
+
+
 def test_a_tool_that_blocks_does_not_keep_the_command(conveyor: Command) -> None:
     """Its thread is left behind when the run ends."""
     began = time.monotonic()
@@ -275,11 +293,11 @@ def asked(conveyor: Command, *args: str) -> Typed:
 
 
 def test_the_user_is_asked_on_a_terminal(conveyor: Command) -> None:
-    """One call at a time; y allows, anything else that is an answer does not."""
-    typed = asked(conveyor)
+    """One call at a time; y allows, n does not, what is neither is no answer."""
+    typed = asked(conveyor, "-c", "early_stop=false")
     typed.type("xy")
     typed.until('Allow the code to call send {"to":"eve"}? [y/N]')
-    typed.type("n")
+    typed.type("xn")
     assert typed.wait() == 0
     assert log(conveyor) == ["send bob"]
     answers = named(conveyor.journal(), "nested_call_finished")

@@ -214,6 +214,23 @@ def test_a_cancelled_task_drops_its_call(desk: Desk) -> None:
     assert desk.alive()
 
 
+def test_a_child_does_not_keep_its_parents_calls(desk: Desk) -> None:
+    """A process forked meanwhile has the connection too; the call ends with its caller."""
+    desk.send(
+        "import asyncio, os, time\n",
+        "async def main():\n"
+        "    task = asyncio.create_task(search('a'))\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    if not os.fork():\n"
+        "        time.sleep(30); os._exit(0)\n"
+        "    task.cancel()\n",
+        "asyncio.run(main())\n",
+    )
+    began = time.monotonic()
+    desk.until(Dropped)
+    assert time.monotonic() - began < 10
+
+
 def test_threads_and_children_call_side_by_side(desk: Desk) -> None:
     """Each gets its own answer; only what the main thread waits for stops the clock."""
     desk.send(
