@@ -54,10 +54,9 @@ def test_the_engine_imports_none_of_its_folds() -> None:
 
 def test_the_guest_needs_the_standard_library_only() -> None:
     """Nothing of what runs inside a sandbox has to be installed there."""
-    later = {"annotationlib"}  # in the standard library since 3.14
     for path in (PACKAGES["conveyor_sandbox"] / "guest").glob("*.py"):
         roots = {name.split(".")[0] for name in imports(path)}
-        assert roots <= sys.stdlib_module_names | later | {"conveyor_guest"}, path
+        assert roots <= sys.stdlib_module_names | {"conveyor_guest"}, path
 
 
 def test_nothing_heavy_is_imported_at_start() -> None:
