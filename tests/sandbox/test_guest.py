@@ -332,6 +332,17 @@ def test_timeout_kills_what_ignores_it(make_lab: LabMaker, code: str) -> None:
         assert lab.alive()
 
 
+@pytest.mark.parametrize("busy", ["time.sleep(100)", "while True: pass"])
+def test_timeout_of_a_loop_that_does_not_await(make_lab: LabMaker, busy: str) -> None:
+    """`asyncio.run` takes the first interrupt for itself; the second one ends the unit."""
+    code = f"import asyncio, time\nasync def main():\n    {busy}\nasyncio.run(main())\n"
+    with make_lab(unit_timeout=0.3) as lab:
+        call = lab.call("before = 1\n", code)
+        assert call.kinds == ["ok", "timeout"]
+        assert not call.restarted
+        assert lab.call("before\n").outcome.result == "1"
+
+
 def test_timeout_that_the_code_swallows(make_lab: LabMaker) -> None:
     """Code that catches the interrupt and ends in time has run too long all the same."""
     code = "import time\ntry:\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    x = 1\n"

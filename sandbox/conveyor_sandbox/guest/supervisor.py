@@ -218,6 +218,8 @@ class Supervisor:
         elif self._timer.reason is None:
             if not self._timer.extend():
                 self._interrupt("timeout")
+        elif self._timer.interrupt_again():
+            self._process.interrupt()
         else:
             self._timer.stop_waiting()
             kill_all(spared=self._undo.spared)

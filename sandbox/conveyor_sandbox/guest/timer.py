@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 _GRACE = 1.0
 """Seconds that code has to react to an interrupt before its process is killed."""
+_AGAIN = 0.8
+"""Seconds after which it is interrupted once more: `asyncio.run` answers the first interrupt by
+cancelling its main task, which code that does not await is not told of."""
 _LOOK = 0.05
 """Seconds between two looks whether code that is out of time still waits for a tool."""
 
@@ -22,6 +25,7 @@ class Timer:
     def __init__(self, calls: Calls) -> None:
         self.reason: Optional[str] = None
         """Why it was interrupted: `timeout` or `cancelled`."""
+        self._again = False
         self._calls = calls
         self._deadline: Optional[float] = None
         self._waited = 0.0
@@ -51,8 +55,16 @@ class Timer:
         if self.reason is not None:
             return False
         self.reason = reason
-        self.give_grace()
+        self._deadline = time.monotonic() + _AGAIN
+        self._again = True
         return True
+
+    def interrupt_again(self) -> bool:
+        """Whether it is time for the second interrupt, and not for the end."""
+        again, self._again = self._again, False
+        if again:
+            self._deadline = time.monotonic() + _GRACE - _AGAIN
+        return again
 
     @property
     def left(self) -> Optional[float]:
