@@ -46,7 +46,7 @@ class Reader:
             case "restarted":
                 return Restarted(_text(frame, "reason"), at)
             case "checked":
-                return Checked(_number(frame, "call"), frame.get("valid") is True, at)
+                return Checked(_number(frame, "call"), _text(frame, "problem"), at)
             case "dropped":
                 return Dropped(_number(frame, "id"), at)
         unit = UnitKey(_number(frame, "call"), _number(frame, "index"))
