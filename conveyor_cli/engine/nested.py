@@ -59,7 +59,7 @@ class NestedCalls:
         self._count = 0
         self._running: dict[int, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._valid: dict[int, asyncio.Future[bool]] = {}
+        self._problem: dict[int, asyncio.Future[str]] = {}
 
     def open(self, caller: Caller) -> None:
         """From now on, this call's code is what calls."""
@@ -72,8 +72,9 @@ class NestedCalls:
                 self._begin(report)
             case Dropped(number) if number in self._running:
                 self._running.pop(number).cancel()
-            case Checked(call, valid) if call in self._valid and not self._valid[call].done():
-                self._valid[call].set_result(valid)
+            case Checked(call, problem) if call in self._problem:
+                if not self._problem[call].done():
+                    self._problem[call].set_result(problem)
 
     def _begin(self, report: Called) -> None:
         self._count += 1
@@ -118,8 +119,10 @@ class NestedCalls:
             arguments = None
         if not isinstance(arguments, dict):
             return _refused("the arguments are not plain data")
-        if function.effects is not Effects.PURE and not await self._counts(caller):
-            return _refused(f"{function.name} was not called: the code is not complete and valid")
+        if function.effects is not Effects.PURE:
+            why = await self._why_not(caller)
+            if why:
+                return _refused(f"{function.name} was not called: {why}")
         if self._approval.wanted(function.effects):
             refusal = await self._approval.refusal(function.name, facts.arguments)
             if refusal is not None:
@@ -128,17 +131,18 @@ class NestedCalls:
             facts.started()
             return await function.call(arguments)
 
-    async def _counts(self, caller: Caller) -> bool:
-        """Whether what the caller does is there to stay, as far as its text tells."""
+    async def _why_not(self, caller: Caller) -> str:
+        """Why what the caller does will not be there to stay, as far as its text tells; or ""."""
         text = await asyncio.shield(caller.completed)
         if text is None:
-            return False
-        valid = self._valid.get(caller.number)
-        if valid is None:
-            valid = asyncio.get_running_loop().create_future()
-            self._valid = {caller.number: valid}
+            return "the code is not complete"
+        found = self._problem.get(caller.number)
+        if found is None:
+            found = asyncio.get_running_loop().create_future()
+            self._problem = {caller.number: found}
             self._session.check(caller.number, text)
-        return await asyncio.shield(valid)
+        problem = await asyncio.shield(found)
+        return problem and f"the code is not valid: {problem}"
 
 
 class _Facts:

@@ -77,7 +77,7 @@ def _of_the_state(frame: Frame, at: float) -> Report | None:
         case "rolled_back":
             return RolledBack(_number(frame, "call"), _texts(frame, "lost"), at)
         case "checked":
-            return Checked(_number(frame, "call"), frame.get("valid") is True, at)
+            return Checked(_number(frame, "call"), _text(frame, "problem"), at)
         case "dropped":
             return Dropped(_number(frame, "id"), at)
         case "restarted":

@@ -131,10 +131,10 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Whether a call's whole text compiles; False also where that could not be found out."""
+    """Whether a call's whole text compiles: `problem` says why not, also where nobody knows."""
 
     call: int
-    valid: bool
+    problem: str
     at: float
 
 

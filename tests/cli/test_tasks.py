@@ -54,3 +54,16 @@ def test_codegen_overlaps_decoding_and_running(sandbox: str, tmp_path: Path) -> 
     assert metrics["tool_s"] > 2.4  # the text sleeps for 2.4 s
     assert metrics["overlap_s"] > metrics["tool_s"] / 2
     assert [call["status"] for call in report["calls"]] == ["ok"]
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_calculator_is_asked_while_the_code_is_decoded(sandbox: str, tmp_path: Path) -> None:
+    """All digits, and the first call long before the text ended."""
+    report, journal = run_task("calculator.yaml", sandbox, tmp_path)
+    (call,) = report["calls"]
+    exact = str(1000 * 1001**30)
+    digits = exact[:4] + "." + exact[4:].rstrip("0")
+    assert f"owed: {digits}\n" in call["output"]
+    assert [nested["status"] for nested in call["nested"]] == ["ok"] * 3
+    stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
+    assert call["nested"][0]["finished_at"] < stopped

@@ -182,9 +182,9 @@ def test_an_invalid_call_calls_nothing_external(conveyor: Command, sandbox: str,
     args = arguments(conveyor, "weather('Oslo')\nsend('bob')\ndef f(:\n", sandbox=sandbox)
     done = conveyor(*args, "-c", "approve=never", "--mode", mode, "--json")
     assert log(conveyor) == ["weather Oslo"]
-    assert call_of(done)["error"]["message"] == (
-        "send was not called: the code is not complete and valid"
-    )
+    message = call_of(done)["error"]["message"]
+    assert message.startswith("send was not called: the code is not valid: SyntaxError: invalid ")
+    assert message.endswith("(<call>, line 3)")
 
 
 def test_the_model_is_told_of_the_functions() -> None:

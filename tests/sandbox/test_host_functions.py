@@ -13,6 +13,7 @@ from conveyor_sandbox.docker import DockerSandbox
 from conveyor_sandbox.local import LocalSandbox
 from conveyor_sandbox.reports import (
     Called,
+    Checked,
     Dropped,
     Ended,
     Finished,
@@ -398,6 +399,36 @@ def test_a_large_result_comes_whole(desk: Desk) -> None:
     desk.answer(slow, "x" * 2_000_000)
     desk.answer(quick, "y" * 2_000_000)
     assert desk.finish().outcome.result == "2000000"
+    assert desk.alive()
+
+
+async def check(desk: Desk, text: str) -> None:
+    desk.guest.check(7, text)
+
+
+def test_a_text_is_checked_as_a_whole(desk: Desk) -> None:
+    """Also while a unit runs; a text that breaks the compiler breaks nothing else."""
+    desk.send("search('a')\n")
+    called = desk.called()
+    for text, problem in {
+        "x = await y\n": "",
+        "x = 1\ndef f(:\n": "SyntaxError: invalid syntax (<call>, line 2)",
+        "return 1\n": "SyntaxError: 'return' outside function (<call>, line 1)",
+        "x = '\ud800'\n": "UnicodeEncodeError: ",
+        "\0": "",
+        "(" * 100_000: "",
+        "-" * 100_000 + "1": "",
+        "x." * 100_000 + "x": "",
+    }.items():
+        desk.do(check(desk, text))
+        checked = desk.until(Checked)[-1]
+        assert isinstance(checked, Checked)
+        assert checked.call == 7
+        assert checked.problem.startswith(problem)
+        assert bool(checked.problem) == (text != "x = await y\n")
+        assert len(checked.problem) < 600
+    desk.answer(called, 1)
+    assert desk.finish().outcome.result == "1"
     assert desk.alive()
 
 

@@ -370,3 +370,16 @@ def test_blocking_functions_run_side_by_side() -> None:
 
     answers = asyncio.run(main())
     assert sorted(answer.result or "" for answer in answers) == list("01234567")
+
+
+def test_a_wrapped_coroutine_is_awaited() -> None:
+    """A decorator that knows nothing of async functions hides that it is one."""
+
+    async def inner(x: int) -> int:
+        return 2 * x
+
+    def outer(x: int) -> Any:
+        """Twice as much."""
+        return inner(x)
+
+    assert call(outer, x=2).result == "4"

@@ -103,20 +103,27 @@ class FunctionTool:
         try:
             args, kwargs = self.signature.bind(arguments)
             async with limit:
-                value = await self._run(args, kwargs)
-                return Answer(await in_thread(lambda: _encode(value)))
+                return Answer(await self._run(args, kwargs))
         except (Exception, SystemExit, KeyboardInterrupt) as problem:  # noqa: BLE001 - it is told
             if limit.expired():
                 message = f"no answer within {self.timeout:g} s"
                 return Answer(None, Failure("timeout", "TimeoutError", message))
             return Answer(None, _failure(problem))
 
-    async def _run(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    async def _run(self, args: list[Any], kwargs: dict[str, Any]) -> str:
+        """The result as JSON, made in a thread: it may be large, and objects say how it is done."""
+
+        def run() -> Any:
+            value = self.function(*args, **kwargs)
+            return value if inspect.isawaitable(value) else _encode(value)
+
         called = self.function if inspect.isroutine(self.function) else type(self.function).__call__
-        if inspect.iscoroutinefunction(called):
-            return await self.function(*args, **kwargs)
-        value = await in_thread(lambda: self.function(*args, **kwargs))
-        return await value if inspect.isawaitable(value) else value
+        later = inspect.iscoroutinefunction(called)
+        value = self.function(*args, **kwargs) if later else await in_thread(run)
+        if isinstance(value, str):
+            return value
+        result = await value
+        return str(await in_thread(lambda: _encode(result)))
 
 
 def function_tool(target: Callable[..., Any], fallback_name: str) -> FunctionTool:

@@ -99,7 +99,7 @@ class Supervisor:
             elif op == "reply":
                 self._calls.reply(frame)
             elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
-                self._say_checked(frame["call"], valid=False)
+                self._say_checked(frame["call"], "it could not be compiled")
             elif op == "ping":
                 self._host.send({"ev": "pong", "t": time.monotonic()})
 
@@ -190,6 +190,7 @@ class Supervisor:
         undo = self._undo
         lost = undo.children_left()
         end_all(spared=undo.spared)
+        self._checks.forget()
         self._outputs.say()
         self._poller.unwatch(self._process.control.fileno())
         self._process.control.close()
@@ -295,12 +296,13 @@ class Supervisor:
                     return
                 if not pid:
                     return
-                checked = self._checks.ended(pid)
+                checked = self._checks.ended(pid, status)
                 if checked is not None:
-                    self._say_checked(checked, valid=status == 0)
+                    self._say_checked(*checked)
 
-    def _say_checked(self, call: int, *, valid: bool) -> None:
-        self._host.send({"ev": "checked", "call": call, "valid": valid, "t": time.monotonic()})
+    def _say_checked(self, call: int, problem: str) -> None:
+        now = time.monotonic()
+        self._host.send({"ev": "checked", "call": call, "problem": problem, "t": now})
 
     def _worker_died(self, status: int) -> None:
         """What it was doing is lost, unless its last words say otherwise."""

@@ -86,11 +86,11 @@ class Desk:
         self.nested.hear(Called(number, UnitKey(call, 0), name, arguments, True, 0.0))  # noqa: FBT003
         await settle()
 
-    async def complete(self, text: str | None, *, valid: bool | None = True) -> None:
+    async def complete(self, text: str | None, *, problem: str | None = "") -> None:
         self.completed.set_result(text)
         await settle()
-        if valid is not None:
-            self.nested.hear(Checked(self.number, valid, 0.0))
+        if problem is not None:
+            self.nested.hear(Checked(self.number, problem, 0.0))
             await settle()
 
 
@@ -122,34 +122,33 @@ def test_only_pure_functions_run_before_the_call_is_complete_and_valid() -> None
         await desk.call(2, "draft", '{"to": "b"}')
         await desk.call(3, "send", '{"to": "c"}')
         assert desk.replies == {1: (True, '"a"')}
-        await desk.complete("the text", valid=None)
+        await desk.complete("the text", problem=None)
         assert (desk.checked, RAN) == (["the text"], ["look a"])
-        desk.nested.hear(Checked(1, True, 0.0))  # noqa: FBT003
+        desk.nested.hear(Checked(1, "", 0.0))
         await settle()
         assert sorted(RAN) == ["draft b", "look a", "send c"]
         assert desk.replies[3] == (True, '"c"')
 
 
-@pytest.mark.parametrize(("text", "valid", "checks"), [(None, True, 0), ("bad", False, 1)])
-def test_a_call_that_does_not_count_calls_nothing(
-    text: str | None,
-    valid: bool,  # noqa: FBT001
-    checks: int,
-) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem", "why"),
+    [
+        (None, "", "the code is not complete"),
+        ("bad", "line 3", "the code is not valid: line 3"),
+    ],
+)
+def test_a_call_that_does_not_count_calls_nothing(text: str | None, problem: str, why: str) -> None:
     """Cut off, or invalid further down."""
 
     @at_desk()
     async def _(desk: Desk) -> None:
         await desk.call(1, "draft", '{"to": "a"}')
-        await desk.complete(text, valid=valid)
+        await desk.complete(text, problem=problem)
         await desk.call(2, "send", '{"to": "a"}')
-        assert len(desk.checked) == checks
+        assert desk.checked == ([] if text is None else [text])
         assert RAN == []
         assert desk.replies[1][0] is False
-        assert desk.replies[2] == (
-            False,
-            "send was not called: the code is not complete and valid",
-        )
+        assert desk.replies[2] == (False, f"send was not called: {why}")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +216,7 @@ def test_numbers_that_are_nobodys_do_nothing() -> None:
     @at_desk()
     async def _(desk: Desk) -> None:
         desk.nested.hear(Dropped(7, 0.0))
-        desk.nested.hear(Checked(9, True, 0.0))  # noqa: FBT003
+        desk.nested.hear(Checked(9, "", 0.0))
         await desk.call(1, "send", '{"to": "a"}')
         for _ in range(2):
             desk.nested.hear(Dropped(1, 0.0))
