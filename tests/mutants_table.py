@@ -31,7 +31,11 @@ CUTS = ("tests/tools/splitters/test_python.py",)
 COST = ("tests/tools/splitters/test_python_cost.py",)
 FENCES = ("tests/cli/dialects/test_fences.py",)
 CUT_OFF = ("tests/differential/test_cut_off.py", "-k", "spoilt or cancelled")
-MODES = ("tests/cli/test_run.py",)
+MODES = (
+    "tests/cli/test_run.py",
+    "-k",
+    "both_modes or failed_unit or early_stop or exit_0 or sequential_does",
+)
 
 
 def programs(which: str) -> tuple[str, ...]:
@@ -196,8 +200,8 @@ DIALECT = [
     Mutant(
         "the message is cut after the failed unit",
         _FENCES,
-        "        while kept < length:",
-        "        while kept <= length:",
+        "        if length is None:\n            length = self._length",
+        "        length = self._length",
         FENCES,
     ),
     Mutant(
@@ -227,8 +231,8 @@ ENGINE = [
     Mutant(
         "a failed unit stops decoding",
         _TURN,
-        "if self._settings.early_stop and",
-        "if False and",
+        "        if self._early_stop:\n",
+        "        if False:\n",
         MODES,
     ),
     Mutant(
@@ -257,7 +261,7 @@ ENGINE = [
         _CALL,
         "            if unit.blank:\n                continue",
         "            pass",
-        MODES + programs("comment"),
+        programs("comment"),
     ),
 ]
 
