@@ -297,9 +297,16 @@ GUEST = [
     Mutant(
         "only the last value is shown",
         f"{_GUEST}/worker.py",
+        'self._execute(frame["text"], code, shown)',
+        'self._execute(frame["text"], code, shown) or call.value',
+        programs("lines"),
+    ),
+    Mutant(
+        "a value is let go before the next statement",
+        f"{_GUEST}/worker.py",
         "        call.value = None\n",
         "",
-        programs("lines"),
+        programs("script"),
     ),
     Mutant(
         "a value is shown",
@@ -341,7 +348,7 @@ GUEST = [
         f"{_GUEST}/supervisor.py",
         "            if not self._started:\n",
         "            if True:\n",
-        guest("forged or alive or forked"),
+        guest("forged"),
     ),
     Mutant(
         "tracebacks show the text",
@@ -358,11 +365,11 @@ GUEST = [
         programs("awaits"),
     ),
     Mutant(
-        "output comes before the unit's end",
+        "output belongs to its unit",
         f"{_GUEST}/supervisor.py",
-        "        self._outputs.say()  # what the unit wrote comes before its end\n",
-        "",
-        guest("output or child or stdout"),
+        '            self._outputs.unit = (frame["call"], frame["index"])',
+        '            self._outputs.unit = (frame["call"], 0)',
+        guest("belongs"),
     ),
     Mutant(
         "characters cut in two are one",
