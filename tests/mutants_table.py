@@ -295,13 +295,6 @@ GUEST = [
         programs("invalid"),
     ),
     Mutant(
-        "only the last value is shown",
-        f"{_GUEST}/worker.py",
-        'self._execute(frame["text"], code, shown)',
-        'self._execute(frame["text"], code, shown) or call.value',
-        programs("lines"),
-    ),
-    Mutant(
         "a value is let go before the next statement",
         f"{_GUEST}/worker.py",
         "        call.value = None\n",
