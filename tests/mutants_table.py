@@ -31,7 +31,11 @@ CUTS = ("tests/tools/splitters/test_python.py",)
 COST = ("tests/tools/splitters/test_python_cost.py",)
 FENCES = ("tests/cli/dialects/test_fences.py",)
 CUT_OFF = ("tests/differential/test_cut_off.py", "-k", "spoilt or cancelled")
-MODES = ("tests/cli/test_run.py",)
+MODES = (
+    "tests/cli/test_run.py",
+    "-k",
+    "both_modes or failed_unit or early_stop or exit_0 or sequential_does",
+)
 
 
 def programs(which: str) -> tuple[str, ...]:
@@ -196,8 +200,8 @@ DIALECT = [
     Mutant(
         "the message is cut after the failed unit",
         _FENCES,
-        "        while kept < length:",
-        "        while kept <= length:",
+        "        if length is None:\n            length = self._length",
+        "        length = self._length",
         FENCES,
     ),
     Mutant(
@@ -227,8 +231,8 @@ ENGINE = [
     Mutant(
         "a failed unit stops decoding",
         _TURN,
-        "if self._settings.early_stop and",
-        "if False and",
+        "        if self._early_stop:\n",
+        "        if False:\n",
         MODES,
     ),
     Mutant(
@@ -257,7 +261,7 @@ ENGINE = [
         _CALL,
         "            if unit.blank:\n                continue",
         "            pass",
-        MODES + programs("comment"),
+        programs("comment"),
     ),
 ]
 
@@ -291,11 +295,11 @@ GUEST = [
         programs("invalid"),
     ),
     Mutant(
-        "only the last value is shown",
+        "a value is let go before the next statement",
         f"{_GUEST}/worker.py",
         "        call.value = None\n",
         "",
-        programs("lines"),
+        programs("script"),
     ),
     Mutant(
         "a value is shown",
@@ -337,7 +341,7 @@ GUEST = [
         f"{_GUEST}/supervisor.py",
         "            if not self._started:\n",
         "            if True:\n",
-        guest("forged or alive or forked"),
+        guest("forged"),
     ),
     Mutant(
         "tracebacks show the text",
@@ -354,11 +358,11 @@ GUEST = [
         programs("awaits"),
     ),
     Mutant(
-        "output comes before the unit's end",
+        "output belongs to its unit",
         f"{_GUEST}/supervisor.py",
-        "        self._outputs.say()  # what the unit wrote comes before its end\n",
-        "",
-        guest("output or child or stdout"),
+        '            self._outputs.unit = (frame["call"], frame["index"])',
+        '            self._outputs.unit = (frame["call"], 0)',
+        guest("belongs"),
     ),
     Mutant(
         "characters cut in two are one",

@@ -53,7 +53,8 @@ Thing.shared.append(1); thing.x = thing; Thing.more = 2
 used = next(iterator), next(generator), random.random()
 os.environ["BEFORE"] = "2"; os.environ["NEW"] = "3"; del os.environ["HOME"]
 os.remove("kept.txt"); os.rename("inner", "renamed"); open("new", "w").close()
-os.chdir(".."); open("kept.txt", "a").write("spoilt"); os.chmod("f0.txt", 0o644)
+os.chdir(".."); import shutil; shutil.rmtree("folder")
+open("kept.txt", "a").write("spoilt"); os.chmod("f0.txt", 0o644)
 os.remove("link"); os.symlink("f1.txt", "link"); os.mkdir("made")
 _ = file.write(" and after"); file.flush()
 sys.path.insert(0, "/new"); sys.setrecursionlimit(2000); os.umask(0o077)

@@ -486,6 +486,16 @@ def test_character_cut_between_units(lab: Lab) -> None:
     assert call.stdout == "é"
 
 
+def test_output_belongs_to_its_unit(lab: Lab) -> None:
+    """What a unit wrote is reported as its own, and before its end."""
+    call = lab.call(*[f"print({number})\n" for number in range(20)])
+    ended = {it.unit.index: call.reports.index(it) for it in call.of(Finished)}
+    for number in range(20):
+        assert call.text(Stream.STDOUT, number) == f"{number}\n"
+    for output in call.of(Output):
+        assert call.reports.index(output) < ended[output.unit.index]
+
+
 def test_output_of_a_thread_after_its_unit(lab: Lab) -> None:
     """It counts to the unit that runs, or ran last."""
     code = "threading.Timer(0.2, lambda: print('late')).start()\n"
@@ -758,6 +768,21 @@ for index in (7, 0, 0):
     assert max(times) - min(times) < 60
     lab.guest.restart()
     lab.until(Restarted)
+    assert lab.alive()
+
+
+def test_forged_start(lab: Lab) -> None:
+    """That a unit began is reported once, however often it is said."""
+    code = """
+import json, socket
+s = socket.socket(fileno=500)
+began = {"ev": "started", "call": 1, "index": 0, "t": 0.0}
+for _ in range(3):
+    s.sendall(json.dumps(began).encode() + b"\\n")
+s.detach()
+"""
+    call = lab.call(code, "x = 1\n")
+    assert [it.unit.index for it in call.of(Started)] == [0, 1]
     assert lab.alive()
 
 

@@ -329,3 +329,10 @@ print(doctest.testmod())
 # %% file of the program
 import os, sys
 print(os.path.dirname(__file__) == os.getcwd(), sys.argv == [__file__], os.path.exists(__file__))
+# %% a value is let go before the next statement
+class Loud:
+    def __del__(self): print("del")
+Loud()
+print("next")
+[Loud()]
+print("end")

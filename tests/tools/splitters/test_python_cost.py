@@ -84,6 +84,14 @@ def test_characters_are_copied_a_few_times(name: str, chunk: int) -> None:
     assert 0 < Watched.copied < 8 * len(text)
 
 
+@pytest.mark.parametrize("name", ["literal table", "string of column-0 lines"])
+@pytest.mark.parametrize("chunk", [4, 64])
+def test_one_large_statement_costs_no_more(name: str, chunk: int) -> None:
+    """A statement of 100 kB takes no more calls a character than many small ones."""
+    large, small = texts(100_000)[name], texts(100_000)["small statements"]
+    assert calls(large, chunk) / len(large) <= calls(small, chunk) / len(small)
+
+
 @pytest.mark.full
 def test_speed() -> None:
     """Half of what is promised, at least: 2 MB/s in pieces of 64, 5 µs for one of 4."""

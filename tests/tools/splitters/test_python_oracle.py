@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from conveyor_tools.splitters.base import Unit
 from conveyor_tools.splitters.python import PythonSplitter
+from tests.differential.programs import Program, corpus
 from tests.tools.splitters.feeding import pieces, releases, units
 from tests.tools.splitters.programs import chopped, programs, texts
 
@@ -157,6 +158,14 @@ def test_truncate_forgets(data: st.DataObject) -> None:
     assert splitter.released == length
 
 
+_SHORT = 250
+"""Characters: brute force takes time that grows with their square."""
+_CORPUS = [
+    it
+    for it in corpus()
+    if not it.marks and "\r" not in it.text and len(it.text) < _SHORT and is_valid(it.text)
+]
+
 # When a unit is released: brute force over what may follow
 
 _CLAUSES = ["else:\n  q\n", "elif q:\n  q\n", "except Q:\n  q\n", "except* Q:\n  q\n"]
@@ -239,3 +248,18 @@ def test_release_of_examples(program: str) -> None:
 def test_release_of_generated_programs(program: str) -> None:
     """So are the statements of generated programs: not early, and not one character late."""
     check_releases(program)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@given(programs(statements=3, depth=2))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_release_of_nested_programs(program: str) -> None:
+    """So are those of deeper ones."""
+    check_releases(program)
+
+
+@pytest.mark.parametrize("program", _CORPUS, ids=lambda program: program.name)
+def test_release_in_real_programs(program: Program) -> None:
+    """So are those of the programs that the differential tests run."""
+    check_releases(program.text)
