@@ -15,7 +15,7 @@ from tests.differential.generated import generate
 from tests.differential.strange import STRANGE
 
 CORPUS = Path(__file__).parent / "corpus"
-GENERATED = 100
+GENERATED = 80
 """How many programs are generated; number n is always the same."""
 
 _CELL = re.compile(r"^# %% (.*?)(?: \[(.*)\])?\n", re.MULTILINE)
