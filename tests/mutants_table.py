@@ -317,14 +317,14 @@ GUEST = [
     ),
     Mutant(
         "a failed unit skips the rest",
-        f"{_GUEST}/supervisor.py",
+        f"{_GUEST}/ledger.py",
         'if outcome["status"] != "ok" or answer["exited"]:',
         "if False:",
         guest("skips or exit"),
     ),
     Mutant(
         "sys.exit(0) skips the rest",
-        f"{_GUEST}/supervisor.py",
+        f"{_GUEST}/ledger.py",
         'if outcome["status"] != "ok" or answer["exited"]:',
         'if outcome["status"] != "ok":',
         guest("exit_without"),

@@ -49,7 +49,7 @@ def start(become, path):
             os.dup2(file, number)
             os.close(file)
         os.close(null)
-        sys.stdin = sys.__stdin__ = open(0, closefd=False)
+        os.close(JOBS.fileno())
         os.chdir("/workspace")
         become(path)
     finally:
@@ -98,9 +98,10 @@ def find(name):
         return {"source": file.read()}
 
 
-WHOLE = compile(json.loads(sys.stdin.readline()), "<whole>", "exec")
+JOBS = os.fdopen(os.dup(0))  # `sys.stdin` itself is for the programs, and has read nothing
+WHOLE = compile(json.loads(JOBS.readline()), "<whole>", "exec")
 print(json.dumps(sys.version_info[:2]), flush=True)
-for line in sys.stdin:
+for line in JOBS:
     request = json.loads(line)
     answer = find(request["module"]) if "module" in request else run(request)
     print(json.dumps(answer), flush=True)
