@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from conveyor_sandbox.reports import (
@@ -552,7 +554,6 @@ def test_closed_output(lab: Lab, descriptor: int) -> None:
         "import time, json, os, socket; time.monotonic = json.dumps = os.getpid = os._exit = None",
         "import linecache, traceback; linecache.cache = traceback.format_exception = None",
         "import signal; signal.signal(signal.SIGINT, lambda *_: None); signal.signal = None",
-        "import sys; sys.settrace(lambda *_: 1 / 0)",
         "import sys; sys.setprofile(lambda *_: None)",
         "import os; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')",
         "import os; os.environ.clear()",
@@ -596,6 +597,26 @@ def test_settings_hold_over_units(lab: Lab) -> None:
         "print(sys.gettrace() is not None)\n",
     )
     assert call.stdout == "123 True\nusr1\nTrue\n"
+
+
+def test_a_trace_function_sees_the_code_alone(lab: Lab) -> None:
+    """Not what the worker does between the units."""
+    call = lab.call(
+        "import sys\nseen = []\n",
+        "def note(frame, *_):\n    seen.append(frame.f_code.co_name)\n",
+        "sys.settrace(note)\n",
+        "def f(): pass\nf()\n",
+        "sys.settrace(None)\n",
+        "print(seen)\n",
+    )
+    assert set(ast.literal_eval(call.stdout)) == {"<module>", "f"}
+
+
+def test_a_trace_function_that_fails(lab: Lab) -> None:
+    """It fails what it traces, as it would in one `exec`, and is off then."""
+    lab.call("import sys; sys.settrace(lambda *_: 1 / 0)\n")
+    assert lab.call("x = 6\n").kinds == ["exception"]
+    assert lab.alive()
 
 
 def test_own_handler_of_interrupts(make_lab: LabMaker) -> None:

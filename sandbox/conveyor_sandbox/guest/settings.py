@@ -45,22 +45,24 @@ class Settings:
             _signal.signal(number, handler)
         missed = [number for number in self._missed if not self._is_asyncios(number)]
         self._missed.clear()
-        sys.setprofile(self._profile)
-        sys.settrace(self._trace)
         _restore_limit(self._limit)
         for number in missed:
             _signal.raise_signal(number)
 
-    def lay_aside(self) -> None:
-        """The code has run."""
+    def trace(self) -> None:
+        """The last thing before the code runs: its trace function is not to see calls of ours."""
+        sys.setprofile(self._profile)
+        sys.settrace(self._trace)
+
+    def lay_aside(self, trace: Any) -> None:
+        """The code has run. Its trace function is off already: it is not to see this call."""
         interrupt = _signal.getsignal(_signal.SIGINT)
         _signal.signal(_signal.SIGINT, self._miss)
         self._handlers = {_signal.SIGINT: interrupt}
         self._limit = sys.getrecursionlimit()
         if self._limit < _ENOUGH:
             sys.setrecursionlimit(_ENOUGH)
-        self._trace, self._profile = sys.gettrace(), sys.getprofile()
-        sys.settrace(None)
+        self._trace, self._profile = trace, sys.getprofile()
         sys.setprofile(None)
         for number in _NUMBERS:
             handler = _signal.getsignal(number)

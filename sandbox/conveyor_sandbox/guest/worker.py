@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from os import _exit, getpid, write
 from socket import CMSG_SPACE, MSG_CMSG_CLOEXEC
+from sys import gettrace, settrace
 from time import monotonic
 
 from .aio import COROUTINE, SessionLoop
@@ -140,12 +141,15 @@ class Worker:
         try:
             self._settings.restore()
             self._loop.see()
+            self._settings.trace()
             if (code.co_flags | (shown.co_flags if shown is not None else 0)) & COROUTINE:
                 return self._loop.run((code, shown), names)
             exec(code, names)  # noqa: S102 - what a worker is for
             return eval(shown, names) if shown is not None else None  # noqa: S307
         finally:
-            self._settings.lay_aside()
+            trace = gettrace()
+            settrace(None)
+            self._settings.lay_aside(trace)
             self._loop.unsee()
             self._script.after()
 
@@ -156,11 +160,14 @@ class Worker:
             return
         try:
             self._settings.restore()
+            self._settings.trace()
             hook(type(problem), problem, problem.__traceback__)
         except BaseException as another:  # noqa: BLE001 - it is the model's code too
             write(2, ("Error in sys.excepthook:\n" + describe(another)["traceback"]).encode())
         finally:
-            self._settings.lay_aside()
+            trace = gettrace()
+            settrace(None)
+            self._settings.lay_aside(trace)
 
     def _end(self, call: Call) -> Frame:
         error: Optional[Frame] = None
@@ -180,9 +187,12 @@ class Worker:
     def _represent(self, value: Any) -> str:
         try:
             self._settings.restore()
+            self._settings.trace()
             return repr(value)
         finally:
-            self._settings.lay_aside()
+            trace = gettrace()
+            settrace(None)
+            self._settings.lay_aside(trace)
 
     def _leave_child(self, done: Frame) -> NoReturn:
         """The code forked, and its child came to the end of its unit: that is the child's end.
