@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +29,8 @@ from tests.differential.results import Result, read_observation
 
 Pieces = Sequence[tuple[float, str]]
 """A response as it is decoded: seconds to wait, then the text that comes."""
+UNTIL_IT_RAN = -1.0
+"""In the place of seconds: until a unit has ended."""
 
 _OPEN, _CLOSE = "```python\n", "```\n"
 _BEGIN = f"exec(compile({OBSERVER!r}, '<observer>', 'exec'), {{'__name__': 'observer'}})\n"
@@ -43,6 +45,8 @@ class Chopped:
 
     pieces: Pieces = ()
     finish: Finish = Finish.EOS
+    ran: Callable[[], bool] = bool
+    """Whether a unit of the response has ended."""
     label = "chopped"
     template = None
 
@@ -50,7 +54,7 @@ class Chopped:
         """Nothing to load."""
 
     def respond(self, messages: Sequence[Message], sampling: Sampling) -> ChoppedResponse:  # noqa: ARG002
-        return ChoppedResponse(self.pieces, self.finish)
+        return ChoppedResponse(self.pieces, self.finish, self.ran)
 
     async def forget(self) -> None:
         """Nothing is remembered."""
@@ -62,10 +66,11 @@ class Chopped:
 class ChoppedResponse:
     """One response: its pieces at their times."""
 
-    def __init__(self, pieces: Pieces, finish: Finish) -> None:
+    def __init__(self, pieces: Pieces, finish: Finish, ran: Callable[[], bool]) -> None:
         self.finish: Finish | None = None
         self._pieces = pieces
         self._end = finish
+        self._ran = ran
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -81,6 +86,11 @@ class ChoppedResponse:
 
     async def _pause(self, delay: float) -> None:
         """As long as that, or until we are stopped."""
+        if delay == UNTIL_IT_RAN:
+            async with asyncio.timeout(30):
+                while not (self._ran() or self._stopped.is_set()):  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+            return
         if not delay:
             await asyncio.sleep(0)
             return
@@ -104,7 +114,7 @@ class Arm:
     """One mode's engine with its sandbox. Each program gets a fresh interpreter, if asked for."""
 
     def __init__(self, mode: Mode, dialect: Literal["fences", "hermes"] = "fences") -> None:
-        self._backend = Chopped()
+        self._backend = Chopped(ran=lambda: bool(self.finished))
         task = Task(
             name="differential",
             prompt="go",

@@ -104,6 +104,14 @@ def test_syntax_error_counts_lines_of_the_call(lab: Lab) -> None:
     assert 'File "<call 1>", line 4\n    if x\n        ^\nSyntaxError' in failure.traceback
 
 
+@pytest.mark.parametrize("text", ["return x\n", "def f():\n    print(x)\n    global x\n"])
+def test_errors_of_the_compiler_show_their_line(lab: Lab, text: str) -> None:
+    """As those of the parser do, and as those of a script."""
+    failure = lab.call("x = 1\n", text).outcome.failure
+    assert failure is not None
+    assert f"\n    {text.splitlines()[-1].strip()}\n" in failure.traceback
+
+
 def test_compile_warning_counts_lines_of_the_call_and_comes_once(lab: Lab) -> None:
     """A warning of the tokenizer and one of the compiler, each at its line."""
     units = ["import warnings; warnings.simplefilter('always')\n", "a = '\\d'\n", "a is 'x'\n"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import traceback
+from contextlib import suppress
+from linecache import getline as line_of
 
 from .aio import in_machinery
 
@@ -40,6 +42,7 @@ def describe(problem: BaseException) -> Frame:
 
 def describe_syntax(problem: BaseException, text: str) -> Frame:
     """What `compile` raised for a text."""
+    _add_line(problem)
     error = _describe(problem, "syntax")
     line = (getattr(problem, "text", None) or text).lstrip()
     if _NOT_PYTHON.match(line):
@@ -47,6 +50,13 @@ def describe_syntax(problem: BaseException, text: str) -> Frame:
         error["message"] = cut("%s (%s)" % (error["message"], hint % line.splitlines()[0][:80]))
         error["traceback"] += hint % line.splitlines()[0][:80] + "\n"
     return error
+
+
+def _add_line(problem: BaseException) -> None:
+    """The line, where the compiler looked for it in a file and found none."""
+    if isinstance(problem, SyntaxError) and problem.text is None and problem.lineno:
+        with suppress(BaseException):  # the code may have put anything there
+            problem.text = line_of(str(problem.filename), problem.lineno)
 
 
 def remember(problem: BaseException) -> None:

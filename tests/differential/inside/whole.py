@@ -73,6 +73,8 @@ def describe(problem):
         message = str(problem)
     except BaseException:
         message = "<not printable>"
+    if isinstance(problem, SyntaxError) and problem.text is None and problem.lineno:
+        problem.text = re.split("\r\n|\r|\n", JOB["source"])[problem.lineno - 1]  # as of a file
     printed = "".join(traceback.format_exception(type(problem), problem, trace))
     if isinstance(problem, SystemExit):
         if problem.code is None or problem.code == 0:
