@@ -9,6 +9,7 @@ from importlib import resources
 _MODULES = (
     "aio",
     "answers",
+    "bpf",
     "call",
     "calls",
     "capture",
@@ -16,6 +17,7 @@ _MODULES = (
     "checks",
     "failures",
     "frames",
+    "guard",
     "host",
     "nested",
     "outputs",

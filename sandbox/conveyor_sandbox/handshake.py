@@ -23,10 +23,14 @@ class SocketOffer:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The guest's Python version, and whether it took the offered socket."""
+    """The guest's Python version, whether it took the offered socket, and what it lacks.
+
+    `unguarded` says why code can reach the guest's own first process, where it can.
+    """
 
     python: tuple[int, int, int]
     took_socket: bool
+    unguarded: str | None
 
 
 async def greet(
@@ -67,6 +71,7 @@ def _hello(frame: dict[str, Any]) -> Hello:
             "ev": "hello",
             "python": [int(major), int(minor), int(micro)],
             "channel": "socket" | "stdio" as channel,
+            "guard": str() | None as unguarded,
         }:
-            return Hello((major, minor, micro), channel == "socket")
+            return Hello((major, minor, micro), channel == "socket", unguarded)
     raise ValueError("not a hello")

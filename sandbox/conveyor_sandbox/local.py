@@ -106,6 +106,8 @@ class LocalSandbox:
             hello = await asyncio.wait_for(
                 greet(channel, self._spec.limits, functions=self._spec.functions), _START
             )
+            if hello.unguarded is not None:
+                raise SandboxUnavailable(f"no local sandbox: {hello.unguarded}")
             self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
             await self._guest.prepare(self._spec.files)
         except TimeoutError as error:

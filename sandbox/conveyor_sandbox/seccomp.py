@@ -11,6 +11,7 @@ import ctypes
 import errno
 import struct
 
+from conveyor_sandbox.guest import bpf
 from conveyor_sandbox.syscalls import call, machine, number_of
 
 _DENIED = (  # noqa: SIM905 - to be read by topic
@@ -38,35 +39,21 @@ _INJECT_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
 _PERSONALITIES = (0, 0xFFFFFFFF)  # the plain one; a question
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_X32 = 0x40000000
-_FIRST_ARGUMENT, _SECOND_ARGUMENT = 16, 24  # offsets of their low halves
 _SET_FILTER = 1
 
 
 def program() -> bytes:
     """The filter for this machine, as instructions of classic BPF. Raises Refused."""
-    code = [
-        _op(_LOAD, 4),
-        _op(_EQUAL, _ARCHITECTURES[machine()], 1, 0),
-        _op(_RETURN, _KILL),  # 32-bit calls have other numbers
-        _op(_LOAD, 0),
-    ]
-    if machine() == "x86_64":
-        code += [_op(_AT_LEAST, _X32, 0, 1), _deny(errno.ENOSYS)]
+    code = bpf.begin(machine())
     for names, error in ((_DENIED, errno.EPERM), (_ABSENT, errno.ENOSYS)):
-        for number in filter(None.__ne__, map(number_of, names)):
-            assert number is not None
-            code += [_op(_EQUAL, number, 0, 1), _deny(error)]
-    allow, forbid, unknown = _op(_RETURN, _ALLOW), _deny(errno.EPERM), _deny(errno.EAFNOSUPPORT)
-    namespaces = _op(_ANY_BIT, _NEW_NAMESPACES, 0, 1)
-    code += _argument("clone", _FIRST_ARGUMENT, [namespaces, forbid, allow])
-    code += _argument("ioctl", _SECOND_ARGUMENT, [*_one_of(_INJECT_INPUT), forbid, allow])
-    code += _argument("personality", _FIRST_ARGUMENT, [*_one_of(_PERSONALITIES), allow, forbid])
-    code += _argument("socket", _FIRST_ARGUMENT, [*_one_of(_FAMILIES), allow, unknown])
-    return b"".join([*code, _op(_RETURN, _ALLOW)])
+        code += bpf.deny_all([it for it in map(number_of, names) if it is not None], error)
+    allow, forbid, unknown = bpf.allow(), bpf.deny(errno.EPERM), bpf.deny(errno.EAFNOSUPPORT)
+    namespaces = [bpf.argument(0), bpf.any_bit_of(_NEW_NAMESPACES)]
+    code += _decide("clone", [*namespaces, forbid, allow])
+    code += _decide("ioctl", [bpf.argument(1), *bpf.one_of(_INJECT_INPUT), forbid, allow])
+    code += _decide("personality", [bpf.argument(0), *bpf.one_of(_PERSONALITIES), allow, forbid])
+    code += _decide("socket", [bpf.argument(0), *bpf.one_of(_FAMILIES), allow, unknown])
+    return b"".join([*code, allow])
 
 
 def install() -> None:
@@ -77,23 +64,7 @@ def install() -> None:
     call("a seccomp filter", "seccomp", _SET_FILTER, 0, header)
 
 
-def _op(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    return struct.pack("HBBI", code, if_true, if_false, value)
-
-
-def _deny(error: int) -> bytes:
-    return _op(_RETURN, _ERRNO | error)
-
-
-def _one_of(values: tuple[int, ...]) -> list[bytes]:
-    """Go on with the next instruction where the value is one of these, else skip that one."""
-    last = len(values) - 1
-    return [_op(_EQUAL, value, last - at, int(at == last)) for at, value in enumerate(values)]
-
-
-def _argument(name: str, offset: int, test: list[bytes]) -> list[bytes]:
-    """For one system call: decide by (the low half of) one of its arguments."""
+def _decide(name: str, tests: list[bytes]) -> list[bytes]:
     number = number_of(name)
     assert number is not None
-    block = [_op(_LOAD, offset), *test]
-    return [_op(_EQUAL, number, 0, len(block)), *block]
+    return bpf.decide(number, tests)

@@ -10,7 +10,7 @@ from .frames import FrameDecoder, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, NoReturn
+    from typing import Any, Dict, List, NoReturn, Optional
 
     from .frames import Frame
 
@@ -35,14 +35,22 @@ class Host:
         self.read_fd = 0
         self._write_fd = 1
 
-    def greet(self) -> Frame:
-        """Take the host's opening, say hello, change to the better way; returns the opening."""
+    def greet(self, unguarded: Optional[str]) -> Frame:
+        """Take the host's opening, say hello, change to the better way; returns the opening.
+
+        `unguarded` says why the model's code can reach this process, if it can.
+        """
         decoder = FrameDecoder()
         frames: List[Frame] = []
         while not frames:
             frames = decoder.feed(receive(0))
         opening = frames[0]
-        hello = {"ev": "hello", "python": list(sys.version_info[:3]), "channel": "stdio"}
+        hello: Dict[str, Any] = {
+            "ev": "hello",
+            "python": list(sys.version_info[:3]),
+            "channel": "stdio",
+        }
+        hello["guard"] = unguarded
         if opening["socket"] and self._connect(opening["socket"], opening["token"]):
             hello["channel"] = "socket"
         os.write(1, encode(hello))

@@ -10,6 +10,7 @@ import socket
 import sys
 import traceback
 
+from . import guard
 from .answers import failed
 from .checkpoint import OOM_SCORE_AWAKE, set_oom_score
 from .frames import LONGEST, FrameDecoder
@@ -121,6 +122,9 @@ def _become_worker(control: socket.socket, nested: Nested, out: int, err: int) -
         for source, target in ((null, 0), (out, 1), (err, 2), (control.fileno(), _CONTROL)):
             os.dup2(source, target, inheritable=target != _CONTROL)
         os.closerange(3, _CONTROL)
+        if guard.why_not() is None:
+            guard.confine()
+        guard.show()
         set_oom_score(OOM_SCORE_AWAKE)
         _prepare_interpreter()
         Worker(socket.socket(fileno=_CONTROL), nested).serve()

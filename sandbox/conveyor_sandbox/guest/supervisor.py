@@ -17,6 +17,7 @@ import sys
 import time
 from collections import deque
 
+from . import guard
 from .answers import check, failed, interrupted
 from .calls import Calls
 from .checks import Checks
@@ -417,6 +418,7 @@ def main() -> None:
     """Greet the host, then serve it."""
     if os.getpid() != 1:  # killing all others would reach beyond the sandbox
         sys.exit("the guest must be the first process of a pid namespace")
+    guard.hide()  # before there is another process
     host = Host()
-    opening = host.greet()
+    opening = host.greet(guard.why_not())
     Supervisor(host, opening["limits"], opening["functions"]).serve()
