@@ -9,7 +9,6 @@ from importlib import resources
 _MODULES = (
     "aio",
     "answers",
-    "bpf",
     "call",
     "calls",
     "capture",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from conveyor_sandbox.channel import Channel
 from conveyor_sandbox.errors import SandboxDied
 from conveyor_sandbox.guest.frames import LONGEST, FrameDecoder, encode
 from conveyor_sandbox.sandbox import HostFunction, Limits
+from conveyor_sandbox.seccomp import worker_program
+from conveyor_sandbox.syscalls import PROCESSORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ async def greet(
         },
         "socket": offer.path if offer else None,
         "token": offer.token if offer else None,
+        "filters": {it: b64encode(worker_program(it)).decode() for it in PROCESSORS},
         "functions": [asdict(function) for function in functions],
     }
     channel.write(archive() + encode(opening))

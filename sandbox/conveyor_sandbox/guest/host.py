@@ -7,10 +7,11 @@ import socket
 import sys
 
 from .frames import FrameDecoder, encode
+from .guard import Guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, NoReturn, Optional
+    from typing import Any, Dict, List, NoReturn
 
     from .frames import Frame
 
@@ -35,10 +36,10 @@ class Host:
         self.read_fd = 0
         self._write_fd = 1
 
-    def greet(self, unguarded: Optional[str]) -> Frame:
+    def greet(self) -> Frame:
         """Take the host's opening, say hello, change to the better way; returns the opening.
 
-        `unguarded` says why the model's code can reach this process, if it can.
+        Its filters have become the guard.
         """
         decoder = FrameDecoder()
         frames: List[Frame] = []
@@ -50,7 +51,8 @@ class Host:
             "python": list(sys.version_info[:3]),
             "channel": "stdio",
         }
-        hello["guard"] = unguarded
+        guard = opening["guard"] = Guard(opening["filters"])
+        hello["guard"] = guard.why_not
         if opening["socket"] and self._connect(opening["socket"], opening["token"]):
             hello["channel"] = "socket"
         os.write(1, encode(hello))
