@@ -16,6 +16,7 @@ _MODULES = (
     "checks",
     "failures",
     "frames",
+    "guard",
     "host",
     "ledger",
     "nested",

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from conveyor_sandbox.attach import AttachChannel, attach
 from conveyor_sandbox.bundle import boot_program
+from conveyor_sandbox.capacity import OPEN_FILES, most_files
 from conveyor_sandbox.channel import Channel
 from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.errors import SandboxDied, SandboxImageError, SandboxUnavailable
@@ -30,7 +31,8 @@ from conveyor_sandbox.image import ensure
 from conveyor_sandbox.leftovers import prune
 from conveyor_sandbox.meeting import Meeting
 from conveyor_sandbox.owner import OWNER_LABEL, owner_label
-from conveyor_sandbox.sandbox import MIB, Progress, SandboxSpec
+from conveyor_sandbox.rooms import share_out, with_room
+from conveyor_sandbox.sandbox import Progress, SandboxSpec
 
 if TYPE_CHECKING:
     import docker
@@ -42,7 +44,6 @@ _START = 30.0
 """Seconds a container has to say hello."""
 _STOP = 5.0
 """Seconds it has to be gone after we hung up."""
-_TMP_SIZE = 64 * MIB
 
 _T = TypeVar("_T")
 
@@ -123,6 +124,9 @@ class DockerSandbox:
             attached = AttachChannel(*await asyncio.open_unix_connection(sock=self._stream))
             self._attached = attached
             hello = await self._greet(attached)
+            if hello.unguarded is not None:
+                image_name = self._spec.image
+                tell(f"code in image {image_name} can end its own sandbox: {hello.unguarded}", None)
             channel: Channel = attached
             if hello.took_socket and self._meeting is not None:
                 channel = await self._meeting.accept()
@@ -199,27 +203,37 @@ class DockerSandbox:
         return str(created["Id"])
 
     def _host_config(self) -> dict[str, Any]:
-        from docker.types import LogConfig  # noqa: PLC0415
+        from docker.types import LogConfig, Ulimit  # noqa: PLC0415
 
         assert self._client is not None
         limits = self._spec.limits
-        owned = f"rw,nosuid,nodev,exec,uid={_USER},gid={_USER}"
+        rooms = share_out(limits)
         return self._client.api.create_host_config(
             auto_remove=True,
             init=False,  # whatever the engine's default is: the guest is the first process
             network_mode="none",
             read_only=True,
             tmpfs={
-                "/workspace": f"{owned},mode=0755,size={limits.workspace_size}",
-                "/tmp": f"{owned},mode=1777,size={_TMP_SIZE}",  # noqa: S108 - the container's
+                "/workspace": _in_memory(limits.workspace_size, "0755"),
+                "/tmp": _in_memory(rooms.tmp, "1777"),  # noqa: S108 - the container's
             },
+            shm_size=rooms.shm,
             binds=[f"{self._meeting.folder}:{_MEETING}:ro"] if self._meeting else [],
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             mem_limit=limits.memory,
             memswap_limit=limits.memory,
+            mem_swappiness=0,
             nano_cpus=int(min(limits.cpus, os.cpu_count() or limits.cpus) * 1e9),
             pids_limit=limits.pids,
+            ulimits=[
+                Ulimit(name=name, soft=most, hard=most)
+                for name, most in (
+                    ("fsize", limits.workspace_size),  # also of files that are mostly holes
+                    ("nofile", OPEN_FILES),
+                    ("core", 0),
+                )
+            ],
             log_config=LogConfig(type="none"),
             ipc_mode="private",
             runtime=self._spec.runtime,
@@ -229,7 +243,7 @@ class DockerSandbox:
         offer = self._meeting.offer if self._meeting else None
         try:
             return await asyncio.wait_for(
-                greet(attached, self._spec.limits, offer, self._spec.functions), _START
+                greet(attached, with_room(self._spec.limits), offer, self._spec.functions), _START
             )
         except TimeoutError as error:
             raise SandboxDied(f"the sandbox said nothing within {_START:g} s") from error
@@ -295,6 +309,12 @@ class DockerSandbox:
                 except NotFound:
                     return
                 time.sleep(0.02)
+
+
+def _in_memory(size: int, mode: str) -> str:
+    """The options of a writable place."""
+    most = f"size={size},nr_inodes={most_files(size)}"
+    return f"rw,nosuid,nodev,exec,uid={_USER},gid={_USER},mode={mode},{most}"
 
 
 class _StoppedError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from conveyor_sandbox.channel import Channel
 from conveyor_sandbox.errors import SandboxDied
 from conveyor_sandbox.guest.frames import LONGEST, FrameDecoder, encode
 from conveyor_sandbox.sandbox import HostFunction, Limits
+from conveyor_sandbox.seccomp import worker_program
+from conveyor_sandbox.syscalls import PROCESSORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,14 @@ class SocketOffer:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The guest's Python version, and whether it took the offered socket."""
+    """The guest's Python version, whether it took the offered socket, and what it lacks.
+
+    `unguarded` says why code can reach the guest's own first process, where it can.
+    """
 
     python: tuple[int, int, int]
     took_socket: bool
+    unguarded: str | None
 
 
 async def greet(
@@ -45,6 +52,7 @@ async def greet(
         },
         "socket": offer.path if offer else None,
         "token": offer.token if offer else None,
+        "filters": {it: b64encode(worker_program(it)).decode() for it in PROCESSORS},
         "functions": [asdict(function) for function in functions],
     }
     channel.write(archive() + encode(opening))
@@ -67,6 +75,7 @@ def _hello(frame: dict[str, Any]) -> Hello:
             "ev": "hello",
             "python": [int(major), int(minor), int(micro)],
             "channel": "socket" | "stdio" as channel,
+            "guard": str() | None as unguarded,
         }:
-            return Hello((major, minor, micro), channel == "socket")
+            return Hello((major, minor, micro), channel == "socket", unguarded)
     raise ValueError("not a hello")

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from conveyor_sandbox import landlock, newroot, seccomp
+from conveyor_sandbox.capacity import OPEN_FILES
 from conveyor_sandbox.syscalls import Refused, call
 
 REFUSED = 77
@@ -35,7 +36,6 @@ USER = 1000
 HOSTNAME = b"conveyor"
 
 _NOBODY = 65534
-_OPEN_FILES = 1024
 _STACK = 8 * newroot.MIB
 _OOM_SCORE = 500
 """If the whole machine runs out of memory, the sandbox goes before the user's programs."""
@@ -249,7 +249,7 @@ def _set_limits(plan: Plan) -> None:
         resource.RLIMIT_AS: 4 * plan.memory,
         resource.RLIMIT_NPROC: plan.pids,
         resource.RLIMIT_FSIZE: plan.workspace_size,
-        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_STACK: _STACK,
         resource.RLIMIT_CORE: 0,
     }

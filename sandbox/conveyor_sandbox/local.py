@@ -26,6 +26,7 @@ from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.errors import SandboxDied, SandboxUnavailable
 from conveyor_sandbox.handshake import greet
 from conveyor_sandbox.jail import REFUSED, Plan
+from conveyor_sandbox.rooms import with_room
 
 if TYPE_CHECKING:
     from conveyor_sandbox.sandbox import Progress, SandboxSpec
@@ -104,8 +105,10 @@ class LocalSandbox:
         channel = StreamChannel(process.stdout, process.stdin)
         try:
             hello = await asyncio.wait_for(
-                greet(channel, self._spec.limits, functions=self._spec.functions), _START
+                greet(channel, with_room(self._spec.limits), functions=self._spec.functions), _START
             )
+            if hello.unguarded is not None:
+                raise SandboxUnavailable(f"no local sandbox: {hello.unguarded}")
             self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
             await self._guest.prepare(self._spec.files)
         except TimeoutError as error:

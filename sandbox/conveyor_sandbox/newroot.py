@@ -14,6 +14,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from conveyor_sandbox.capacity import most_files
 from conveyor_sandbox.syscalls import call
 
 MIB = 1024 * 1024
@@ -161,7 +162,7 @@ def _space(path: str, size: int, options: str) -> None:
     """A writable place of a size in bytes. Empty files take memory too: their number is limited."""
     target = _below(Path(path))
     target.mkdir(parents=True, exist_ok=True)
-    _tmpfs(str(target), f"size={size},nr_inodes={max(1024, size // 4096)},{options}")
+    _tmpfs(str(target), f"size={size},nr_inodes={most_files(size)},{options}")
 
 
 def _proc() -> None:

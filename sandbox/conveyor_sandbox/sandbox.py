@@ -19,7 +19,7 @@ MIB = 1024 * 1024
 class Limits:
     """What code in a sandbox may use. Sizes in bytes, times in seconds.
 
-    The workspace and `/tmp` are memory too: they count towards `memory`.
+    The workspace and `/tmp` are memory too: they count towards `memory` (see `rooms`).
     """
 
     memory: int = 1024 * MIB

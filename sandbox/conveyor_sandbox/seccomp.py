@@ -1,8 +1,9 @@
-"""The system call filter of the local sandbox.
+"""The filters of system calls: one for the whole local sandbox, one for the worker in any sandbox.
 
-A list of what is denied, since any program may run in the sandbox: what reaches beyond its own
-processes and files, what has a history of kernel flaws and is of no use here, and ways to hold
-memory that no limit counts. Not covered: flaws of the system calls that remain.
+Lists of what is denied, since any program may run in a sandbox: what reaches beyond its own
+processes and files, what has a history of kernel flaws and is of no use here. In the local sandbox
+also ways to hold memory that no limit counts; for the worker also what reaches the supervisor,
+which runs beside it as process 1. Not covered: flaws of the system calls that remain.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
+from collections.abc import Iterable
 
+from conveyor_sandbox import bpf
 from conveyor_sandbox.syscalls import call, machine, number_of
 
-_DENIED = (  # noqa: SIM905 - to be read by topic
+DENIED = (  # noqa: SIM905 - to be read by topic
     "mount umount2 pivot_root chroot open_tree open_tree_attr move_mount fsopen fsconfig fsmount "
     "fspick mount_setattr unshare setns "  # namespaces and mounts
     "ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd "  # others' memory
@@ -23,50 +26,83 @@ _DENIED = (  # noqa: SIM905 - to be read by topic
     "delete_module create_module reboot syslog lookup_dcookie nfsservctl vhangup iopl ioperm "
     "modify_ldt uselib ustat sysfs _sysctl "
     "settimeofday clock_settime clock_adjtime adjtimex sethostname setdomainname "
-    "mbind move_pages set_mempolicy set_mempolicy_home_node migrate_pages "
-    "sched_setaffinity"  # the processors it may use are its `cpus` limit
+    "mbind move_pages set_mempolicy set_mempolicy_home_node migrate_pages"
 ).split()
+"""Not permitted, whatever the arguments."""
 
-_ABSENT = (  # noqa: SIM905
+ABSENT = (  # noqa: SIM905
     "clone3 "  # its flags lie in memory, where a filter cannot look; libc goes on with clone
     "io_uring_setup io_uring_enter io_uring_register "
-    "memfd_create memfd_secret shmget msgget semget mq_open"  # memory outside of every limit
+    "pidfd_send_signal"  # to whom cannot be seen either
 ).split()
+"""As if the kernel did not have them: programs go on with what there was before."""
 
+JAIL_DENIED = ["sched_setaffinity"]
+"""In the local sandbox: the processors it may use are its `cpus` limit."""
+JAIL_ABSENT = ["memfd_create", "memfd_secret", "shmget", "msgget", "semget", "mq_open"]
+"""In the local sandbox: memory outside of every limit."""
+
+BY_PID = (  # noqa: SIM905
+    "kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open prlimit64 "
+    "sched_setparam sched_setscheduler sched_setaffinity sched_setattr"
+).split()
+"""Of the worker: the first argument may be neither the supervisor nor everyone."""
+BY_GROUP = {"setpriority": 2, "ioprio_set": 3}
+"""Of the worker: the first argument may not be this (all of the user), the second not process 1."""
+
+_SUPERVISOR, _EVERYONE = 1, 0xFFFFFFFF
 _NEW_NAMESPACES = 0x7E020000
 _INJECT_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6
+_NETLINK = 16  # lists the interfaces; the local sandbox has none to list
 _PERSONALITIES = (0, 0xFFFFFFFF)  # the plain one; a question
 
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_X32 = 0x40000000
-_FIRST_ARGUMENT, _SECOND_ARGUMENT = 16, 24  # offsets of their low halves
 _SET_FILTER = 1
 
 
 def program() -> bytes:
-    """The filter for this machine, as instructions of classic BPF. Raises Refused."""
-    code = [
-        _op(_LOAD, 4),
-        _op(_EQUAL, _ARCHITECTURES[machine()], 1, 0),
-        _op(_RETURN, _KILL),  # 32-bit calls have other numbers
-        _op(_LOAD, 0),
-    ]
-    if machine() == "x86_64":
-        code += [_op(_AT_LEAST, _X32, 0, 1), _deny(errno.ENOSYS)]
-    for names, error in ((_DENIED, errno.EPERM), (_ABSENT, errno.ENOSYS)):
-        for number in filter(None.__ne__, map(number_of, names)):
-            assert number is not None
-            code += [_op(_EQUAL, number, 0, 1), _deny(error)]
-    allow, forbid, unknown = _op(_RETURN, _ALLOW), _deny(errno.EPERM), _deny(errno.EAFNOSUPPORT)
-    namespaces = _op(_ANY_BIT, _NEW_NAMESPACES, 0, 1)
-    code += _argument("clone", _FIRST_ARGUMENT, [namespaces, forbid, allow])
-    code += _argument("ioctl", _SECOND_ARGUMENT, [*_one_of(_INJECT_INPUT), forbid, allow])
-    code += _argument("personality", _FIRST_ARGUMENT, [*_one_of(_PERSONALITIES), allow, forbid])
-    code += _argument("socket", _FIRST_ARGUMENT, [*_one_of(_FAMILIES), allow, unknown])
-    return b"".join([*code, _op(_RETURN, _ALLOW)])
+    """The local sandbox's filter, as instructions of classic BPF. Raises Refused."""
+    code = _common(machine(), [*DENIED, *JAIL_DENIED], [*ABSENT, *JAIL_ABSENT], _FAMILIES)
+    return b"".join([*code, bpf.allow()])
+
+
+def worker_program(processor: str) -> bytes:
+    """The worker's filter on a processor of `PROCESSORS`."""
+    code = _common(processor, DENIED, ABSENT, (*_FAMILIES, _NETLINK))
+    allow, forbid = bpf.allow(), bpf.deny(errno.EPERM)
+    target = [bpf.argument(0), *bpf.one_of((_SUPERVISOR, _EVERYONE)), forbid, allow]
+    for name in BY_PID:
+        code += _decide(processor, name, target)
+    for name, whole_user in BY_GROUP.items():
+        user = [bpf.argument(0), *bpf.one_of((whole_user,)), forbid]
+        one = [bpf.argument(1), *bpf.one_of((_SUPERVISOR,)), forbid]
+        code += _decide(processor, name, [*user, *one, allow])
+    return b"".join([*code, allow])
+
+
+def _common(
+    processor: str, denied: Iterable[str], absent: Iterable[str], families: tuple[int, ...]
+) -> list[bytes]:
+    code = bpf.begin(processor)
+    for names, error in ((denied, errno.EPERM), (absent, errno.ENOSYS)):
+        numbers = (number_of(name, processor) for name in names)
+        code += bpf.deny_all((it for it in numbers if it is not None), error)
+    allow, forbid, unknown = bpf.allow(), bpf.deny(errno.EPERM), bpf.deny(errno.EAFNOSUPPORT)
+    tests = {
+        "clone": [bpf.argument(0), bpf.any_bit_of(_NEW_NAMESPACES), forbid, allow],
+        "ioctl": [bpf.argument(1), *bpf.one_of(_INJECT_INPUT), forbid, allow],
+        "personality": [bpf.argument(0), *bpf.one_of(_PERSONALITIES), allow, forbid],
+        "socket": [bpf.argument(0), *bpf.one_of(families), allow, unknown],
+    }
+    for name, test in tests.items():
+        code += _decide(processor, name, test)
+    return code
+
+
+def _decide(processor: str, name: str, test: list[bytes]) -> list[bytes]:
+    number = number_of(name, processor)
+    assert number is not None
+    return bpf.decide(number, test)
 
 
 def install() -> None:
@@ -75,25 +111,3 @@ def install() -> None:
     kept = ctypes.create_string_buffer(instructions, len(instructions))
     header = struct.pack("HxxxxxxQ", len(instructions) // 8, ctypes.addressof(kept))
     call("a seccomp filter", "seccomp", _SET_FILTER, 0, header)
-
-
-def _op(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    return struct.pack("HBBI", code, if_true, if_false, value)
-
-
-def _deny(error: int) -> bytes:
-    return _op(_RETURN, _ERRNO | error)
-
-
-def _one_of(values: tuple[int, ...]) -> list[bytes]:
-    """Go on with the next instruction where the value is one of these, else skip that one."""
-    last = len(values) - 1
-    return [_op(_EQUAL, value, last - at, int(at == last)) for at, value in enumerate(values)]
-
-
-def _argument(name: str, offset: int, test: list[bytes]) -> list[bytes]:
-    """For one system call: decide by (the low half of) one of its arguments."""
-    number = number_of(name)
-    assert number is not None
-    block = [_op(_LOAD, offset), *test]
-    return [_op(_EQUAL, number, 0, len(block)), *block]

@@ -18,7 +18,9 @@ class Refused(Exception):  # noqa: N818 - reads as what it is
         self.errno = number
 
 
-# name: number on x86_64, number on aarch64 (None: it does not exist there). From 424 on, all
+PROCESSORS = ("x86_64", "aarch64")
+
+# name: numbers on these (None: it does not exist there). From 424 on, all
 # architectures share one table.
 _NUMBERS: dict[str, tuple[int, int | None]] = {
     "_sysctl": (156, None),
@@ -47,10 +49,12 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "ioctl": (16, 29),
     "ioperm": (173, None),
     "iopl": (172, None),
+    "ioprio_set": (251, 30),
     "kcmp": (312, 272),
     "kexec_file_load": (320, 294),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
+    "kill": (62, 129),
     "landlock_add_rule": (445, 445),
     "landlock_create_ruleset": (444, 444),
     "landlock_restrict_self": (446, 446),
@@ -74,8 +78,11 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "perf_event_open": (298, 241),
     "personality": (135, 92),
     "pidfd_getfd": (438, 438),
+    "pidfd_open": (434, 434),
+    "pidfd_send_signal": (424, 424),
     "pivot_root": (155, 41),
     "prctl": (157, 167),
+    "prlimit64": (302, 261),
     "process_madvise": (440, 440),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -84,7 +91,12 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "quotactl_fd": (443, 443),
     "reboot": (169, 142),
     "request_key": (249, 218),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
     "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
     "seccomp": (317, 277),
     "semget": (64, 190),
     "set_mempolicy": (238, 237),
@@ -92,6 +104,7 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "setdomainname": (171, 162),
     "sethostname": (170, 161),
     "setns": (308, 268),
+    "setpriority": (141, 140),
     "settimeofday": (164, 170),
     "shmget": (29, 194),
     "socket": (41, 198),
@@ -99,6 +112,8 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
     "swapon": (167, 224),
     "sysfs": (139, None),
     "syslog": (103, 116),
+    "tgkill": (234, 131),
+    "tkill": (200, 130),
     "umount2": (166, 39),
     "unshare": (272, 97),
     "uselib": (134, None),
@@ -111,14 +126,14 @@ _NUMBERS: dict[str, tuple[int, int | None]] = {
 def machine() -> str:
     """`x86_64` or `aarch64`. Raises Refused on any other processor."""
     name = os.uname().machine
-    if name not in ("x86_64", "aarch64") or ctypes.sizeof(ctypes.c_void_p) != 8:  # noqa: PLR2004
+    if name not in PROCESSORS or ctypes.sizeof(ctypes.c_void_p) != 8:  # noqa: PLR2004
         raise Refused(f"no system call filter is known for the processor {name}", errno.ENOSYS)
     return name
 
 
-def number_of(name: str) -> int | None:
-    """The number of a system call on this machine; None where it does not exist."""
-    return _NUMBERS[name][0 if machine() == "x86_64" else 1]
+def number_of(name: str, processor: str | None = None) -> int | None:
+    """The number of a system call, on this machine if none is named; None: it does not exist."""
+    return _NUMBERS[name][PROCESSORS.index(processor or machine())]
 
 
 @cache

@@ -31,6 +31,7 @@ from conveyor_sandbox.errors import (
 )
 from conveyor_sandbox.owner import OWNER_LABEL, owner_label
 from conveyor_sandbox.reports import Died, Finished, Report, UnitKey
+from conveyor_sandbox.rooms import share_out
 from conveyor_sandbox.sandbox import Limits, SandboxSpec
 from tests.sandbox.conftest import Lab, open_lab
 
@@ -38,6 +39,7 @@ pytestmark = pytest.mark.docker
 
 MIB = 1024 * 1024
 LEFTOVER_LIMIT = 5.0
+LIMITS = Limits(memory=256 * MIB, pids=50, workspace_size=32 * MIB, cpus=1.0)
 
 
 def quiet(_text: str, _fraction: float | None) -> None:
@@ -54,8 +56,7 @@ def engine() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="module")
 def walls() -> Iterator[Lab]:
     """One sandbox for the tests that only look."""
-    limits = Limits(memory=256 * MIB, pids=50, workspace_size=32 * MIB, cpus=1.0)
-    with open_lab(DockerSandbox(SandboxSpec(limits=limits))) as lab:
+    with open_lab(DockerSandbox(SandboxSpec(limits=LIMITS))) as lab:
         yield lab
 
 
@@ -116,7 +117,12 @@ def test_flags_as_the_engine_tells_them(walls: Lab, engine: docker.DockerClient)
     assert host["LogConfig"]["Type"] == "none"
     assert host["AutoRemove"] is True
     assert host["Memory"] == host["MemorySwap"] == 256 * MIB
+    assert host["MemorySwappiness"] in (0, None)  # control groups of version 2 know none
     assert host["PidsLimit"] == 50
+    assert host["ShmSize"] == share_out(LIMITS).shm
+    ulimits = {it["Name"]: (it["Soft"], it["Hard"]) for it in host["Ulimits"]}
+    most = LIMITS.workspace_size
+    assert ulimits == {"fsize": (most, most), "nofile": (1024, 1024), "core": (0, 0)}
     assert host["NanoCpus"] == 1_000_000_000
     assert host["IpcMode"] == "private"
     assert set(host["Tmpfs"]) == {"/workspace", "/tmp"}
@@ -168,9 +174,9 @@ def test_user_has_no_rights(walls: Lab) -> None:
 def test_sizes_of_writable_places(walls: Lab) -> None:
     """The workspace and `/tmp` are full at their sizes."""
     code = "[os.statvfs(p).f_blocks * os.statvfs(p).f_frsize for p in ('/workspace', '/tmp')]\n"
-    assert value(walls, "import os\n" + code) == str([32 * MIB, 64 * MIB])
+    assert value(walls, "import os\n" + code) == str([32 * MIB, share_out(LIMITS).tmp])
     said = refused(walls, "open('/workspace/big', 'wb').write(bytes(40 << 20))\n")
-    assert "No space left on device" in said
+    assert "No space left on device" in said or "File too large" in said
     walls.call("os.remove('/workspace/big')\n")
 
 

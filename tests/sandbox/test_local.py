@@ -512,7 +512,7 @@ def busy(request: pytest.FixtureRequest, shared: Path) -> Iterator[Host]:
 def test_on_the_host_it_is_never_root(busy: Host) -> None:
     """All that runs inside belongs to an ordinary user of the host, even when root started it."""
     outer, *inside = sorted(pid for pid, _ in descendants(busy.process.pid))
-    assert len(inside) == 6
+    assert len(inside) == 7
     assert all(uid_of(pid) != 0 for pid in inside)
     assert uid_of(outer) == uid_of(busy.process.pid)
 
@@ -521,7 +521,9 @@ def test_on_the_host_it_is_never_root(busy: Host) -> None:
 def test_nothing_is_left_after_kill_9(busy: Host, how: str) -> None:
     """Whoever is killed, all processes of the sandbox are gone within 5 s, and all else too."""
     before = descendants(busy.process.pid)
-    assert len(before) == 7  # outer, supervisor, worker, two children, two grandchildren
+    assert (
+        len(before) == 8
+    )  # outer, supervisor, worker, its frozen copy, two children, two grandchildren
     outer, supervisor, *_ = sorted(pid for pid, _ in before)
     if how.startswith("guest frozen"):
         os.kill(supervisor, signal.SIGSTOP)

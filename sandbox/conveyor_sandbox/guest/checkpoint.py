@@ -41,6 +41,7 @@ from time import monotonic
 from warnings import catch_warnings
 
 from .frames import FrameDecoder, encode
+from .guard import hide, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def _be_frozen(control: socket.socket, channel: int, threads: int) -> None:
     close(channel)
     folder = _folder()
     offsets = _offsets()
+    hide()  # from the worker
     control.sendall(encode({"ev": "frozen", "pid": getpid(), "threads": threads}))
     decoder = FrameDecoder()
     while True:
@@ -134,6 +136,7 @@ def _be_frozen(control: socket.socket, channel: int, threads: int) -> None:
             _exit(0)  # it is not needed any more
         if decoder.feed(data):
             break
+    show()
     for fd, offset in offsets.items():
         with suppress(OSError):
             lseek(fd, offset, SEEK_SET)

@@ -7,10 +7,11 @@ import socket
 import sys
 
 from .frames import FrameDecoder, encode
+from .guard import Guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, NoReturn
+    from typing import Any, Dict, List, NoReturn
 
     from .frames import Frame
 
@@ -36,13 +37,22 @@ class Host:
         self._write_fd = 1
 
     def greet(self) -> Frame:
-        """Take the host's opening, say hello, change to the better way; returns the opening."""
+        """Take the host's opening, say hello, change to the better way; returns the opening.
+
+        Its filters have become the guard.
+        """
         decoder = FrameDecoder()
         frames: List[Frame] = []
         while not frames:
             frames = decoder.feed(receive(0))
         opening = frames[0]
-        hello = {"ev": "hello", "python": list(sys.version_info[:3]), "channel": "stdio"}
+        hello: Dict[str, Any] = {
+            "ev": "hello",
+            "python": list(sys.version_info[:3]),
+            "channel": "stdio",
+        }
+        guard = opening["guard"] = Guard(opening["filters"])
+        hello["guard"] = guard.why_not
         if opening["socket"] and self._connect(opening["socket"], opening["token"]):
             hello["channel"] = "socket"
         os.write(1, encode(hello))

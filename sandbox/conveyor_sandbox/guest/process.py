@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, List, NoReturn, Optional
 
     from .frames import Frame
+    from .guard import Guard
     from .nested import Nested
 
 _CONTROL = 500
@@ -95,7 +96,7 @@ class Process:
         return failed("error", "crash", name, "the interpreter was killed by %s" % name)
 
 
-def start(nested: Nested, out: int, err: int) -> Process:
+def start(nested: Nested, guard: Guard, out: int, err: int) -> Process:
     """A new worker, with an empty interpreter that writes to these pipes' ends, which it takes.
 
     Raises:
@@ -104,13 +105,15 @@ def start(nested: Nested, out: int, err: int) -> Process:
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if not pid:
-        _become_worker(theirs, nested, out, err)
+        _become_worker(theirs, nested, guard, out, err)
     for end in (theirs.detach(), out, err):
         os.close(end)
     return Process(pid, ours)
 
 
-def _become_worker(control: socket.socket, nested: Nested, out: int, err: int) -> NoReturn:
+def _become_worker(
+    control: socket.socket, nested: Nested, guard: Guard, out: int, err: int
+) -> NoReturn:
     """The child's side of the fork."""
     code = _BROKEN
     try:
@@ -121,6 +124,7 @@ def _become_worker(control: socket.socket, nested: Nested, out: int, err: int) -
         for source, target in ((null, 0), (out, 1), (err, 2), (control.fileno(), _CONTROL)):
             os.dup2(source, target, inheritable=target != _CONTROL)
         os.closerange(3, _CONTROL)
+        guard.confine()
         set_oom_score(OOM_SCORE_AWAKE)
         _prepare_interpreter()
         Worker(socket.socket(fileno=_CONTROL), nested).serve()

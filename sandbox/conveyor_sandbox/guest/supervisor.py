@@ -21,6 +21,7 @@ from .answers import check, failed, interrupted
 from .calls import Calls
 from .checks import Checks
 from .frames import LineDecoder, decode
+from .guard import hide
 from .host import Host, receive
 from .ledger import Ledger
 from .nested import Nested
@@ -33,7 +34,7 @@ from .undo import Undo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, Dict, List, Optional
+    from typing import Deque, List, Optional
 
     from .frames import Frame
 
@@ -44,8 +45,10 @@ _PATIENCE = 3.0
 class Supervisor:
     """Serves one host with one worker at a time."""
 
-    def __init__(self, host: Host, limits: Dict[str, Any], functions: Any) -> None:
+    def __init__(self, host: Host, opening: Frame) -> None:
+        limits = opening["limits"]
         self._host = host
+        self._guard = opening["guard"]
         self._timeout = limits["unit_timeout"]
         self._from_host = LineDecoder()
         self._queue: Deque[Frame] = deque()
@@ -66,7 +69,7 @@ class Supervisor:
         self._poller.watch(0, self._check_lifeline)
         self._poller.watch(host.read_fd, self._hear_host)
         self._checks = Checks()
-        self._calls = Calls(functions, self._poller, self._hear_call)
+        self._calls = Calls(opening["functions"], self._poller, self._hear_call)
         self._timer = Timer(self._calls)
         self._process = self._start_worker()
 
@@ -343,9 +346,8 @@ class Supervisor:
         self._host.send({**restarted, "t": time.monotonic()})
 
     def _start_worker(self) -> Process:
-        return self._adopt(
-            start(Nested(self._calls.address, self._calls.functions), *self._outputs.open())
-        )
+        nested = Nested(self._calls.address, self._calls.functions)
+        return self._adopt(start(nested, self._guard, *self._outputs.open()))
 
     def _adopt(self, process: Process) -> Process:
         self._poller.watch(process.control.fileno(), self._hear_worker)
@@ -367,6 +369,7 @@ def main() -> None:
     """Greet the host, then serve it."""
     if os.getpid() != 1:  # killing all others would reach beyond the sandbox
         sys.exit("the guest must be the first process of a pid namespace")
+    hide()  # before there is another process
     host = Host()
     opening = host.greet()
-    Supervisor(host, opening["limits"], opening["functions"]).serve()
+    Supervisor(host, opening).serve()
