@@ -107,7 +107,7 @@ class LocalSandbox:
                 greet(channel, self._spec.limits, functions=self._spec.functions), _START
             )
             self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
-            await self._guest.prepare(self._spec.files)
+            await self._guest.prepare(self._spec.entries())
         except TimeoutError as error:
             raise SandboxDied(f"the local sandbox said nothing within {_START:g} s") from error
         except SandboxDied as error:
