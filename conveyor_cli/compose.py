@@ -22,6 +22,8 @@ from conveyor_cli.engine.events import Emit
 from conveyor_cli.engine.run import Identity, Run
 from conveyor_cli.engine.workplace import Workplace
 from conveyor_cli.errors import UsageError
+from conveyor_cli.files.aftermath import Brought
+from conveyor_cli.files.project import read_project
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
 from conveyor_cli.toolbox import open_toolbox
 from conveyor_sandbox.sandbox import HostFunction, Sandbox, SandboxSpec
@@ -38,6 +40,7 @@ class Parts:
     workplace: Workplace
     agent: Agent
     approval: Approval
+    brought: Brought
 
 
 def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -> Parts:
@@ -50,7 +53,8 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
     toolbox = open_toolbox(task.tools)
     approval = Approval(task.approve)
     offered = tuple(function.offer() for function in toolbox.functions.values())
-    maker = sandbox_maker(task.sandbox, offered)
+    brought = bring(task)
+    maker = sandbox_maker(task.sandbox, offered, brought)
     workplace = Workplace(maker, task.sandbox.image, toolbox.functions, approval)
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
@@ -65,7 +69,7 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
         task.system,
         progress,
     )
-    return Parts(backend, workplace, agent, approval)
+    return Parts(backend, workplace, agent, approval, brought)
 
 
 def make_run(task: Task, run_id: str, parts: Parts, emit: Emit, progress: Progress) -> Run:
@@ -100,18 +104,36 @@ def read_script(path: Path) -> list[str]:
         raise UsageError(f"script {path}: not a text file in UTF-8") from None
 
 
+def bring(task: Task) -> Brought:
+    """What the task puts into the workspace. Raises UsageError."""
+    options = task.sandbox
+    room = int(options.workspace_size * _FILES_SHARE)
+    files = read_files(options.files, room)
+    project = None
+    if task.workspace is not None:
+        room -= sum(map(len, files.values()))
+        project = read_project(task.workspace.from_, room)
+    return Brought(files, project, options.workspace_size)
+
+
 def sandbox_maker(
-    options: SandboxOptions, functions: tuple[HostFunction, ...] = ()
+    options: SandboxOptions,
+    functions: tuple[HostFunction, ...] = (),
+    brought: Brought | None = None,
 ) -> Callable[[], Sandbox]:
     """Makes sandboxes as the options ask; `auto` is Docker if an engine answers, else local.
 
-    Code in them can call the functions.
-
-    Raises:
-        UsageError: a file to be copied in cannot be read.
+    Code in them can call the functions; what is brought lies in their workspace.
     """
-    files = read_files(options.files, int(options.workspace_size * _FILES_SHARE))
-    spec = SandboxSpec(options.image, options.limits(), files, options.runtime, functions)
+    brought = brought or Brought()
+    spec = SandboxSpec(
+        options.image,
+        options.limits(),
+        brought.files,
+        options.runtime,
+        functions,
+        brought.project.entries if brought.project else {},
+    )
     docker_only = options.kind == "docker" or options.runtime is not None
 
     def make() -> Sandbox:

@@ -42,6 +42,8 @@ class Layer:
     settings: dict[str, Any]
     lines: Mapping[Path_, int] = field(default_factory=dict)
     names: Mapping[Path_, str] = field(default_factory=dict)
+    own: bool = False
+    """Whether nobody but the user can have written it."""
 
     def place(self, path: Path_) -> str:
         """Where a setting stands, as `file:line` or `source NAME`."""
@@ -82,6 +84,11 @@ class Settings:
         while path and path not in self._origins:
             path = path[:-1]
         return self._origins[path].place(path) if path else "default"
+
+    def is_users_own(self, path: Path_) -> bool:
+        """Whether the user set it: not a task file, nor the project's configuration."""
+        layer = self._origins.get(path)
+        return layer is not None and layer.own
 
     def task(self) -> Task:
         """The settings as a task. Raises UsageError, naming file, line and field."""
@@ -189,8 +196,12 @@ def _note_lines(node: yaml.Node | None, path: Path_, lines: dict[Path_, int]) ->
 
 def config_files() -> list[Path]:
     """The project's and the user's configuration file, the stronger first, if they exist."""
-    files = [Path("conveyor.toml"), platformdirs.user_config_path("conveyor") / "conveyor.toml"]
+    files = [Path("conveyor.toml"), _users_config()]
     return [path for path in files if os.path.isfile(path)]  # noqa: PTH113 - never raises
+
+
+def _users_config() -> Path:
+    return platformdirs.user_config_path("conveyor") / "conveyor.toml"
 
 
 def read_config(path: Path) -> Layer:
@@ -203,7 +214,7 @@ def read_config(path: Path) -> Layer:
         if name in settings:
             raise UsageError(f"{path}: {name}: belongs in a task file")
     _make_absolute(settings, path.parent)
-    return Layer(str(path), settings)
+    return Layer(str(path), settings, own=path == _users_config())
 
 
 def _read(path: Path, what: str) -> str:
@@ -236,7 +247,7 @@ def environment_layer(environment: Mapping[str, str] = os.environ) -> Layer:
             path = tuple(name.removeprefix(_PREFIX).lower().split("__"))
             place(settings, path, parse_value(text, name))
             names[path] = name
-    return Layer("environment", settings, names=names)
+    return Layer("environment", settings, names=names, own=True)
 
 
 def parse_value(text: str, name: str) -> Any:

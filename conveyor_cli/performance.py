@@ -9,6 +9,7 @@ import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from conveyor_cli.engine.metrics import Metrics, measure
 from conveyor_cli.engine.run import Run
 from conveyor_cli.engine.timeline import Timeline
 from conveyor_cli.errors import ConveyorError, Interrupted, Terminated, UsageError
+from conveyor_cli.files.aftermath import Aftermath
 from conveyor_cli.report import run_report
 from conveyor_cli.signals import handling
 from conveyor_cli.task import Task
@@ -31,6 +33,9 @@ from conveyor_cli.views.plain import PlainView
 from conveyor_cli.views.question import asking, someone_types
 from conveyor_sandbox.errors import SandboxError
 
+_AT_LEISURE = 120.0
+_IN_A_HURRY = 3.0
+"""Seconds that fetching a run's files may take; the second, of one that was told to end."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -44,6 +49,8 @@ class Shown:
     quiet: bool = False
     """Not at all."""
     journal: Path | None = None
+    collects: bool = False
+    """Whether files are fetched at the end, as the task says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class Performance:
     report: dict[str, Any]
     conversation: tuple[Message, ...]
     error: ConveyorError | SandboxError | None
+    aftermath: Aftermath
 
 
 class ProgressRelay:
@@ -111,11 +119,14 @@ class Stage:
         self._fanout = Fanout(self._sink_failed)
         self._sink_error: Exception | None = None
         self._running: asyncio.Future[Any] | None = None
+        self._aftermath = Aftermath(task, parts.brought)
 
     async def perform(self, *, give_back: bool) -> Performance:
         """Run the task's prompt, and end its parts afterwards if asked to."""
         run_id = new_run_id()
         run = make_run(self._task, run_id, self._parts, self._fanout.emit, self._progress)
+        if self._shown.collects:
+            run.at_end = partial(self._collect, run)
         with contextlib.closing(self._fanout):
             journal = self._open_journal(run_id)
             with contextlib.nullcontext() if journal is None else contextlib.closing(journal):
@@ -128,7 +139,17 @@ class Stage:
         status = ended.status if ended else RunStatus.FAILED
         report = run_report(self._timeline, metrics, self._task.expect, journal_written)
         messages = tuple(self._parts.agent.messages)
-        return Performance(status, self._timeline, metrics, report, messages, error)
+        report |= self._aftermath.report()
+        return Performance(
+            status, self._timeline, metrics, report, messages, error, self._aftermath
+        )
+
+    async def _collect(self, run: Run) -> None:
+        """Fetch what the run leaves; quickly if someone waits for its end."""
+        guest = self._parts.workplace.guest
+        if guest is not None:
+            patience = _IN_A_HURRY if self._progress.stopping else _AT_LEISURE
+            await self._aftermath.collect(guest.files, patience, self._fanout.emit, run.clock)
 
     async def _run_shown(self, run: Run, *, give_back: bool) -> ConveyorError | SandboxError | None:
         """With views and signals around it; what it leaves is given back within them."""

@@ -170,6 +170,13 @@ class SandboxOptions(_Section):
         return self
 
 
+class WorkspaceOptions(_Section):
+    """A folder that is copied in, and whether what the run changes is applied to it."""
+
+    from_: Path = Field(alias="from")
+    apply: Literal["never", "ask", "always"] = "ask"
+
+
 class LimitOptions(_Section):
     """Where a run ends, done or not."""
 
@@ -195,6 +202,8 @@ class Task(_Section):
     model: ModelOptions = ModelOptions()
     tools: tuple[ToolName, ...] = ("python",)
     sandbox: SandboxOptions = SandboxOptions()
+    workspace: WorkspaceOptions | None = None
+    save_files: Path | None = None
     mode: Mode = Mode.PARTIAL
     early_stop: bool = True
     approve: Approve = Approve.EXTERNAL
@@ -208,6 +217,11 @@ def task_paths(settings: dict[str, Any]) -> list[tuple[Any, Any]]:
     model, sandbox = settings.get("model"), settings.get("sandbox")
     if isinstance(model, dict) and isinstance(model.get("script"), str):
         places.append((model, "script"))
+    workspace = settings.get("workspace")
+    if isinstance(workspace, dict) and isinstance(workspace.get("from"), str):
+        places.append((workspace, "from"))
+    if isinstance(settings.get("save_files"), str):
+        places.append((settings, "save_files"))
     if isinstance(sandbox, dict) and isinstance(sandbox.get("files"), dict):
         files = sandbox["files"]
         places += [(files, key) for key, value in files.items() if isinstance(value, str)]

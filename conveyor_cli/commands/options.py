@@ -80,6 +80,24 @@ Trust = Annotated[
     bool,
     typer.Option("--trust", help="Trust the code of the task's own tools, now and from now on."),
 ]
+SaveFiles = Annotated[
+    Path | None,
+    typer.Option(
+        "--save-files", metavar="DIR", help="Where to save files that the run makes or changes."
+    ),
+]
+WorkspaceFolder = Annotated[
+    Path | None,
+    typer.Option("--workspace", metavar="DIR", help="Folder to work on: a copy of it is changed."),
+]
+Apply = Annotated[
+    str | None,
+    typer.Option(
+        metavar="never|ask|always",
+        autocompletion=words("never", "ask", "always"),
+        help="Whether the changes are made in the --workspace folder itself at the end.",
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
@@ -99,6 +117,9 @@ _FLAGS = {
     "chunk": ("model", "chunk"),
     "sandbox": ("sandbox", "kind"),
     "undo": ("sandbox", "undo"),
+    "save-files": ("save_files",),
+    "workspace": ("workspace", "from"),
+    "apply": ("workspace", "apply"),
 }
 
 
@@ -120,7 +141,10 @@ def read_settings(
             names[_FLAGS[flag]] = f"--no-{flag}" if value is False else f"--{flag}"
     if flags.get("script") is not None and flags.get("backend") is None:
         config.place(given, ("model", "backend"), "scripted")
-    layers = [config.Layer("command line", given, names=names), config.environment_layer()]
+    layers = [
+        config.Layer("command line", given, names=names, own=True),
+        config.environment_layer(),
+    ]
     if task == "-":
         layers.append(config.read_task(Path("stdin"), _standard_input()))
     elif task is not None:
@@ -142,7 +166,28 @@ def trusted_task(settings: Settings, *, trust: bool) -> Task:
 
     task = settings.task()
     require_trust(task.tools, given=trust)
+    if not trust:
+        _require_own_word(settings, task)
     return task
+
+
+def _require_own_word(settings: Settings, task: Task) -> None:
+    """Files of the user's are only changed where they themselves said so, not a task of others'.
+
+    Raises:
+        UsageError: nobody but the task says so.
+    """
+    path = ("workspace", "apply")
+    if task.workspace and task.workspace.apply == "always" and not settings.is_users_own(path):
+        raise UsageError(
+            f"{settings.origin(path)}: workspace.apply: always would change files of yours: say "
+            "--apply always yourself, or trust the task with --trust"
+        )
+    if task.save_files is not None and not settings.is_users_own(("save_files",)):
+        raise UsageError(
+            f"{settings.origin(('save_files',))}: save_files would write to {task.save_files}: say "
+            "--save-files DIR yourself, or trust the task with --trust"
+        )
 
 
 def require_prompt(settings: Settings) -> None:

@@ -24,6 +24,9 @@ def run(
     rate: options.Rate = None,
     chunk: options.Chunk = None,
     sandbox: options.SandboxKind = None,
+    save_files: options.SaveFiles = None,
+    workspace: options.WorkspaceFolder = None,
+    apply: options.Apply = None,
     set_: options.Assignments = None,
     journal: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write the run's journal.")
@@ -56,10 +59,13 @@ def run(
         "chunk": chunk,
         "sandbox": sandbox,
         "undo": undo,
+        "save-files": save_files,
+        "workspace": workspace,
+        "apply": apply,
     }
     settings = options.read_settings(task, flags, set_)
     options.require_prompt(settings)
-    shown = Shown(stream=stream_json, plain=plain, journal=journal)
+    shown = Shown(stream=stream_json, plain=plain, journal=journal, collects=True)
     performance = perform(options.trusted_task(settings, trust=trust), shown)
     raise typer.Exit(_conclude(performance, as_json=json, stream=stream_json))
 
@@ -73,10 +79,11 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
     from conveyor_cli.views.text import safe
 
     report = performance.report
+    if not as_json and not stream and report["answer"]:
+        typer.echo(safe(str(report["answer"])))
+    problems = _settle(performance)
     if as_json:
         typer.echo(json.dumps(report))
-    elif not stream and report["answer"]:
-        typer.echo(safe(str(report["answer"])))
     if performance.error is not None:
         raise performance.error
     codes = {
@@ -88,6 +95,32 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
     if performance.status in codes:
         complain(str(report["reason"]))
         return codes[performance.status]
-    for problem in report["unmet"]:
+    problems += report["unmet"]
+    for problem in problems:
         complain(problem)
-    return Exit.FAILED if report["unmet"] else Exit.OK
+    return Exit.FAILED if problems else Exit.OK
+
+
+def _settle(performance: Performance) -> list[str]:
+    """Tell of the run's files, and apply its changes if wanted. Returns what went wrong."""
+    import sys
+
+    from rich.console import Console
+
+    from conveyor_cli.files.settling import settle, tell_files
+    from conveyor_cli.views.question import someone_types
+
+    aftermath, report = performance.aftermath, performance.report
+    console = Console(stderr=True, highlight=False)
+    tell_files(aftermath, console)
+    ask = _confirm if someone_types() and sys.stderr.isatty() else None
+    wrong = settle(aftermath, performance.status, report, console, ask)
+    return [problem for problem in (aftermath.problem, wrong) if problem]
+
+
+def _confirm(question: str) -> bool:
+    """Ask on the terminal; giving up is a no."""
+    try:
+        return typer.confirm(question, default=False, err=True)
+    except typer.Abort:
+        return False

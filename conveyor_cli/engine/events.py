@@ -275,6 +275,25 @@ class SandboxDied:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSaved:
+    """A file that the run made or changed was saved; `path` is its name in the workspace."""
+
+    at: float
+    path: str
+    size: int
+    saved_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileChanged:
+    """A file of the copied folder is other than it was, in the workspace: `change` says how."""
+
+    at: float
+    path: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run is over. `answer` is the last response without a call, if there was one."""
 
@@ -308,6 +327,8 @@ Event = (
     | DecodeStopped
     | TurnEnded
     | SandboxDied
+    | FileSaved
+    | FileChanged
     | RunEnded
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from conveyor_cli.backends.base import Backend, Progress
@@ -50,6 +51,8 @@ class Run:
         self._emit = emit
         self._progress = progress
         self.clock = RunClock()
+        self.at_end: Callable[[], Awaitable[None]] | None = None
+        """Awaited before the run is over, however it ends, while its sandbox is there."""
         self.terminated = False
         """Whether a cancellation comes from SIGTERM or SIGHUP, not from the user's Ctrl-C."""
 
@@ -74,7 +77,12 @@ class Run:
             ending = Ending(RunStatus.FAILED, None, str(error))
             raise
         finally:
-            self._emit(RunEnded(self.clock.now(), ending.status, ending.answer, ending.reason))
+            try:
+                if self.at_end is not None:
+                    await self.at_end()
+            finally:
+                now = self.clock.now()
+                self._emit(RunEnded(now, ending.status, ending.answer, ending.reason))
         return ending
 
     async def _get_ready(self) -> None:

@@ -13,6 +13,8 @@ from conveyor_cli.engine.events import (
     DecodeStopped,
     DeltaDecoded,
     Event,
+    FileChanged,
+    FileSaved,
     FirstToken,
     ModelLoaded,
     NestedCallFinished,
@@ -220,7 +222,14 @@ class Timeline:
 
     def _apply_to_run(
         self,
-        event: RunStarted | ModelLoaded | SandboxStarted | SandboxDied | CheckpointTaken | RunEnded,
+        event: RunStarted
+        | ModelLoaded
+        | SandboxStarted
+        | SandboxDied
+        | CheckpointTaken
+        | FileChanged
+        | FileSaved
+        | RunEnded,
     ) -> None:
         match event:
             case RunStarted():

@@ -65,6 +65,11 @@ class Workplace:
         self.started = SandboxStarted(now, kind, image, python, now - began)
         emit(self.started)
 
+    @property
+    def guest(self) -> GuestClient | None:
+        """The guest of the sandbox that is there now."""
+        return self._guest
+
     def splitter(self, tool: Tool) -> Splitter:
         """A splitter for a call of the tool."""
         assert self._guest is not None

@@ -15,6 +15,7 @@ _MODULES = (
     "checkpoint",
     "checks",
     "failures",
+    "files",
     "frames",
     "guard",
     "host",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from conveyor_sandbox.channel import Channel
 from conveyor_sandbox.errors import SandboxDied, SandboxUnavailable
+from conveyor_sandbox.files import Files, put_frames
 from conveyor_sandbox.guest.frames import LONGEST, FrameDecoder, encode
 from conveyor_sandbox.reading import Reader
 from conveyor_sandbox.reports import (
@@ -26,6 +26,7 @@ from conveyor_sandbox.reports import (
     Skipped,
     UnitKey,
 )
+from conveyor_sandbox.sandbox import Entry
 
 Clock = Callable[[], float]
 Listener = Callable[[Report], None]
@@ -33,8 +34,6 @@ Listener = Callable[[Report], None]
 _ANSWERS = Finished | Skipped | Ended | Checkpoint | RolledBack
 """What the guest owes for what it was asked."""
 _PINGS = 5
-_FILE_CHUNK = 512 * 1024
-"""Bytes of a file in one frame."""
 _GRACE = 10.0
 """Seconds beyond a unit's own limit that the guest has to report its end."""
 _TICK = 1.0
@@ -59,6 +58,8 @@ class GuestClient:
         clock: Clock = time.monotonic,
     ) -> None:
         self.python = python
+        self.files = Files(self._send)
+        """The workspace's files, once somebody listens."""
         self._channel = channel
         self._patience = unit_timeout + _GRACE
         self._clock = clock
@@ -76,7 +77,7 @@ class GuestClient:
         self._given_up = False
         self._reason = "the sandbox ended unexpectedly"
 
-    async def prepare(self, files: Mapping[str, bytes]) -> None:
+    async def prepare(self, files: Mapping[str, Entry]) -> None:
         """Learn the guest's clock, write the task's files, and ask for the first checkpoint.
 
         Raises:
@@ -173,11 +174,10 @@ class GuestClient:
                 offset = (asked + answered) / 2 - theirs
         self._reader.offset = 0.0 if abs(offset) <= best else offset
 
-    async def _put(self, files: Mapping[str, bytes]) -> None:
-        for path, content in files.items():
-            for start in range(0, max(1, len(content)), _FILE_CHUNK):
-                data = base64.b64encode(content[start : start + _FILE_CHUNK]).decode()
-                self._send({"op": "put", "path": path, "data": data, "append": start > 0})
+    async def _put(self, files: Mapping[str, Entry]) -> None:
+        for path, entry in files.items():
+            for frame in put_frames(path, entry):
+                self._send(frame)
         self._send({"op": "ping"})
         frame = await self._next_frame()
         if frame.get("ev") == "refused":
@@ -206,12 +206,15 @@ class GuestClient:
         except Exception as error:
             listener(Died(f"a report was not taken: {error!r}", self._clock()))
             raise
+        finally:
+            self.files.close()
         listener(Died(self._reason, self._clock()))
 
     async def _tell_all(self, listener: Listener) -> None:
         while data := await self._channel.read():
             try:
-                reports = [self._reader.read(frame) for frame in self._decoder.feed(data)]
+                frames = self._decoder.feed(data)
+                reports = [self._reader.read(it) for it in frames if not self.files.take(it)]
             except ValueError as error:
                 self._reason = f"the sandbox broke the protocol: {error}"
                 return

@@ -134,7 +134,7 @@ class DockerSandbox:
             if self._meeting is not None:
                 self._meeting.close()
         self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
-        await self._guest.prepare(self._spec.files)
+        await self._guest.prepare(self._spec.entries())
         return self._guest
 
     async def _step(self, blocking: Callable[..., _T], *arguments: object) -> _T:

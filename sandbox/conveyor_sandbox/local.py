@@ -110,7 +110,7 @@ class LocalSandbox:
             if hello.unguarded is not None:
                 raise SandboxUnavailable(f"no local sandbox: {hello.unguarded}")
             self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
-            await self._guest.prepare(self._spec.files)
+            await self._guest.prepare(self._spec.entries())
         except TimeoutError as error:
             raise SandboxDied(f"the local sandbox said nothing within {_START:g} s") from error
         except SandboxDied as error:

@@ -48,14 +48,32 @@ class HostFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as it is put into the workspace, or a link, whose content is its target."""
+
+    content: bytes
+    executable: bool = False
+    link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """What sandbox a run asks for. `files` maps paths in the workspace to their content."""
+    """What sandbox a run asks for.
+
+    `files` maps paths in the workspace to their content; `project` does so too, for a folder that
+    was copied, and `files` lie on top of it.
+    """
 
     image: str = "conveyor-sandbox"
     limits: Limits = field(default_factory=Limits)
     files: Mapping[str, bytes] = field(default_factory=dict)
     runtime: str | None = None
     functions: tuple[HostFunction, ...] = ()
+    project: Mapping[str, Entry] = field(default_factory=dict)
+
+    def entries(self) -> dict[str, Entry]:
+        """All that is put into the workspace, by path."""
+        return {**self.project, **{path: Entry(it) for path, it in self.files.items()}}
 
 
 class Sandbox(Protocol):

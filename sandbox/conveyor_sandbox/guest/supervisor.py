@@ -9,7 +9,6 @@ process of its pid namespace takes every other process with it.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import signal
@@ -17,6 +16,7 @@ import sys
 import time
 from collections import deque
 
+from . import files
 from .answers import check, failed, interrupted
 from .calls import Calls
 from .checks import Checks
@@ -49,6 +49,7 @@ class Supervisor:
         limits = opening["limits"]
         self._host = host
         self._guard = opening["guard"]
+        self._root = os.getcwdb()
         self._timeout = limits["unit_timeout"]
         self._from_host = LineDecoder()
         self._queue: Deque[Frame] = deque()
@@ -97,8 +98,8 @@ class Supervisor:
                 self._cancel(frame["call"])
             elif op == "restart":
                 self._restart()
-            elif op == "put":
-                self._put(frame)
+            elif op in ("put", "list", "get"):
+                self._serve_files(frame)
             elif op == "reply":
                 self._calls.reply(frame)
             elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
@@ -123,16 +124,16 @@ class Supervisor:
         self._undo.drop_copy("the interpreter was restarted")
         self._lose_worker(outcome, "restart")
 
-    def _put(self, frame: Frame) -> None:
-        """Write a file of the task into the workspace. The host has checked the path."""
-        path = frame["path"]
-        try:
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            with open(path, "ab" if frame["append"] else "wb") as file:
-                file.write(base64.b64decode(frame["data"]))
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            self._host.send({"ev": "refused", "path": path, "why": why, "t": time.monotonic()})
+    def _serve_files(self, frame: Frame) -> None:
+        """What the host asks for at the start and at the end of a run."""
+        if frame["op"] == "put":
+            refused = files.put(frame)
+            if refused is not None:
+                self._host.send(refused)
+        elif frame["op"] == "list":
+            files.tell(self._root, frame["budget"], self._host.send)
+        else:
+            files.give(self._root, frame, self._host.send)
 
     # To the worker
 
