@@ -840,3 +840,35 @@ def test_large_reports(lab: Lab) -> None:
     assert not call.of(Died)
     assert lab.call("x\n").outcome.result is not None
     assert not [it for it in call.reports if isinstance(it, Output | Skipped)]
+
+
+# The end of a run
+
+
+def test_files_that_are_left_open_are_complete(lab: Lab) -> None:
+    """When the host asks for files, what was written to them is in them, buffered or not."""
+    call = lab.call(
+        "import io\n",
+        "a = open('a', 'w'); a.write('text')\n",
+        "b = open('b', 'wb'); b.write(b'bytes')\n",
+        "c = io.TextIOWrapper(io.BufferedRandom(io.FileIO('c', 'w+'))); c.write('more')\n",
+    )
+    assert call.kinds == ["ok"] * 4
+    entries = lab.do(lab.guest.files.list(10**6)).entries
+    assert {path: info.size for path, info in entries.items()} == {"a": 4, "b": 5, "c": 4}
+    assert lab.do(lab.guest.files.read(entries["a"])) == b"text"
+    assert lab.alive()
+
+
+def test_files_of_code_that_does_not_answer(lab: Lab) -> None:
+    """They are listed all the same, as they are."""
+    stuck = """
+import io
+class Stuck(io.RawIOBase):
+    def writable(self): return True
+    def write(self, data):
+        import time
+        time.sleep(100)
+"""
+    lab.call(stuck, "f = io.BufferedWriter(Stuck()); f.write(b'x'); open('a', 'w').close()\n")
+    assert list(lab.do(lab.guest.files.list(10**6)).entries) == ["a"]

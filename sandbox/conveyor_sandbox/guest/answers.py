@@ -24,7 +24,7 @@ def check(frame: Frame, earliest: float, now: float) -> Frame:
         ValueError: no worker of ours would say that.
     """
     event, index, at = frame.get("ev"), frame.get("index"), frame.get("t")
-    if event not in ("started", "finished", "ended", "checkpointed"):
+    if event not in ("started", "finished", "ended", "checkpointed", "flushed"):
         raise ValueError("no such event")
     if type(at) is not float or at != at or type(frame.get("call")) is not int:  # noqa: PLR0124 - NaN
         raise ValueError("a time or a number is wrong")
@@ -34,7 +34,7 @@ def check(frame: Frame, earliest: float, now: float) -> Frame:
     if event == "checkpointed":
         why_not = frame.get("why_not")
         answer["why_not"] = None if why_not is None else _check_text(why_not)
-    elif event != "started":
+    elif event not in ("started", "flushed"):
         error = _check_error(frame.get("error"))
         answer.update(status="error" if error else "ok", error=error)
         answer["exited"] = event == "finished" and frame.get("exited") is True

@@ -20,7 +20,7 @@ from . import files
 from .answers import check, failed, interrupted
 from .calls import Calls
 from .checks import Checks
-from .frames import LineDecoder, decode
+from .frames import LineDecoder, decode, encode
 from .guard import hide
 from .host import Host, receive
 from .ledger import Ledger
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from .frames import Frame
 
 _PATIENCE = 3.0
-"""Seconds that the worker has to leave a copy of itself."""
+"""Seconds that the worker has to leave a copy of itself, or to flush its files."""
+_ERRANDS = {"checkpoint": "checkpointed", "list": "flushed"}
+"""What is done between calls, and what the worker answers."""
 
 
 class Supervisor:
@@ -64,7 +66,7 @@ class Supervisor:
         self._outputs = Outputs(host, self._poller, limits["output"])
         self._ledger = Ledger(host, self._outputs)
         self._undo = Undo(self._poller, limits)
-        self._checkpoints = 0
+        self._errands = 0
         self._woken = _wake_on_signals()
         self._poller.watch(self._woken, self._reap)
         self._poller.watch(0, self._check_lifeline)
@@ -91,15 +93,17 @@ class Supervisor:
         for line in self._from_host.feed(self._host.receive()):
             frame = decode(line)
             op = frame["op"]
-            if op in ("run", "end", "checkpoint", "roll_back"):
+            if op in ("run", "end", "checkpoint", "roll_back", "list"):
                 frame["sent"] = line
                 self._queue.append(frame)
             elif op == "cancel":
                 self._cancel(frame["call"])
             elif op == "restart":
                 self._restart()
-            elif op in ("put", "list", "get"):
-                self._serve_files(frame)
+            elif op == "put":
+                self._put(frame)
+            elif op == "get":
+                files.give(self._root, frame, self._host.send)
             elif op == "reply":
                 self._calls.reply(frame)
             elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
@@ -124,16 +128,10 @@ class Supervisor:
         self._undo.drop_copy("the interpreter was restarted")
         self._lose_worker(outcome, "restart")
 
-    def _serve_files(self, frame: Frame) -> None:
-        """What the host asks for at the start and at the end of a run."""
-        if frame["op"] == "put":
-            refused = files.put(frame)
-            if refused is not None:
-                self._host.send(refused)
-        elif frame["op"] == "list":
-            files.tell(self._root, frame["budget"], self._host.send)
-        else:
-            files.give(self._root, frame, self._host.send)
+    def _put(self, frame: Frame) -> None:
+        refused = files.put(frame)
+        if refused is not None:
+            self._host.send(refused)
 
     # To the worker
 
@@ -142,9 +140,11 @@ class Supervisor:
         while self._current is None and self._queue:
             frame = self._queue.popleft()
             if frame["op"] == "checkpoint":
-                self._take_checkpoint()
+                self._take_checkpoint(frame)
             elif frame["op"] == "roll_back":
                 self._roll_back(frame["call"])
+            elif frame["op"] == "list":
+                self._list_files(frame)
             elif self._ledger.admit(frame):
                 self._give(frame)
 
@@ -165,17 +165,31 @@ class Supervisor:
 
     # Undo
 
-    def _take_checkpoint(self) -> None:
-        self._checkpoints += 1
-        self._current = {"op": "checkpoint", "call": 0, "index": self._checkpoints}
+    def _begin_errand(self, frame: Frame) -> None:
+        """The worker is asked for something between calls: its answer bears a number of its own."""
+        self._errands += 1
+        self._current = {**frame, "call": 0, "index": self._errands}
         self._sent_at = self._timer.start(_PATIENCE)
-        if not self._undo.begin(self._process, self._checkpoints, self._end_checkpoint):
-            self._end_checkpoint()
 
-    def _end_checkpoint(self) -> None:
-        self._current = None
+    def _end_errand(self) -> None:
+        """It is done, or the worker does not answer in its time."""
+        errand, self._current = self._current, None
         self._timer.stop()
-        self._host.send(self._undo.report())
+        assert errand is not None
+        if errand["op"] == "checkpoint":
+            self._host.send(self._undo.report())
+        else:
+            files.tell(self._root, errand["budget"], self._host.send)
+
+    def _list_files(self, frame: Frame) -> None:
+        """First, what the code has written to open files is to be in them."""
+        self._begin_errand(frame)
+        self._process.send(encode({"op": "flush", "call": 0, "index": self._errands})[:-1])
+
+    def _take_checkpoint(self, frame: Frame) -> None:
+        self._begin_errand(frame)
+        if not self._undo.begin(self._process, self._errands, self._end_errand):
+            self._end_errand()
 
     def _roll_back(self, call: int) -> None:
         """Make the interpreter and the workspace what they were at the checkpoint."""
@@ -217,9 +231,9 @@ class Supervisor:
         """The time is up: interrupt; if that did not help within the grace time, kill."""
         if self._hung_up:
             self._break_off("the code closed the interpreter's connection")
-        elif self._current is not None and self._current["op"] == "checkpoint":
+        elif self._current is not None and self._current["op"] in _ERRANDS:
             self._undo.give_up()
-            self._end_checkpoint()
+            self._end_errand()
         elif self._timer.reason is None:
             if not self._timer.extend():
                 self._interrupt("timeout")
@@ -263,9 +277,13 @@ class Supervisor:
             current.get("index"),
         ):
             return
-        if current["op"] == "checkpoint" or answer["ev"] == "checkpointed":
-            if current["op"] + "ed" == answer["ev"]:
+        if current["op"] in _ERRANDS:
+            if answer["ev"] == "checkpointed" == _ERRANDS[current["op"]]:
                 self._undo.worker_answered(answer["why_not"])
+            elif answer["ev"] == _ERRANDS[current["op"]]:
+                self._end_errand()
+            return
+        if answer["ev"] in _ERRANDS.values():
             return
         if answer["ev"] == "started":
             if not self._started:
