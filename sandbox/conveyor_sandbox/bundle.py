@@ -15,6 +15,7 @@ _MODULES = (
     "checkpoint",
     "checks",
     "failures",
+    "figures",
     "files",
     "frames",
     "host",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import sys
 from contextlib import suppress
-from os import _exit, getpid, write
+from os import _exit, getcwd, getpid, write
 from socket import CMSG_SPACE, MSG_CMSG_CLOEXEC
 from time import monotonic
 
@@ -17,6 +17,7 @@ from .aio import COROUTINE, SessionLoop
 from .call import Call
 from .checkpoint import NotFrozen, freeze
 from .failures import cut, describe, describe_syntax, is_good_exit, remember
+from .figures import Figures
 from .frames import FrameDecoder, encode
 from .script import Script
 from .settings import Settings
@@ -52,6 +53,7 @@ class Worker:
         self._streams = (sys.stdout, sys.stderr)
         self._settings = Settings()
         self._loop = SessionLoop(self._settings)
+        self._figures = Figures(getcwd())
 
     def serve(self) -> None:
         """Do what the supervisor asks, until it hangs up."""
@@ -170,12 +172,24 @@ class Worker:
             call.check()
         except _REFUSALS as problem:
             error = describe_syntax(problem, "")
+        if error is None:
+            self._save_figures()
         if error is None and call.value is not None:
             try:
                 result = cut(self._represent(call.value))
             except BaseException as problem:  # noqa: BLE001 - a __repr__ is the model's code too
                 error = describe(problem)
         return {"ev": "ended", "error": error, "result": result, "t": monotonic()}
+
+    def _save_figures(self) -> None:
+        """That one could not be saved does not make the call fail."""
+        try:
+            self._settings.restore()
+            self._figures.save_open()
+        except BaseException as problem:  # noqa: BLE001 - matplotlib runs the model's code too
+            write(2, ("a figure was not saved:\n" + describe(problem)["traceback"]).encode())
+        finally:
+            self._settings.lay_aside()
 
     def _represent(self, value: Any) -> str:
         try:
