@@ -51,7 +51,9 @@ class Folder:
 
         With `made`, folders that are missing are made, and their paths added to it. Raises OSError.
         """
-        *folders, name = path.split("/")
+        *folders, name = parts = path.split("/")
+        if not all(part not in ("", ".", "..") for part in parts):
+            raise OSError(errno.EINVAL, "not a path below the folder", path)
         fd = os.dup(self._fd)
         try:
             for depth, part in enumerate(folders, 1):

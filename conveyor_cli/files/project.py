@@ -13,56 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 from conveyor_cli.errors import UsageError
 from conveyor_cli.files.harvest import LeftOut
+from conveyor_cli.files.ignore import Rules
 from conveyor_cli.files.names import is_git
 from conveyor_sandbox.sandbox import MIB, Entry
 
 _MOST_FILES = 10_000
 _NAMED = 5
 """Of the biggest files, how many an error names."""
-_LARGEST_RULES = MIB
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What git ignores: for each folder with rules, its path from the top and the rules."""
-
-    above: str = ""
-    """The copied folder's own path from the top, with a slash behind it, or empty."""
-    specs: tuple[tuple[str, GitIgnoreSpec], ...] = ()
-
-    def with_file(self, base: str, file: Path) -> Rules:
-        """And those of one more file, which go before the others."""
-        try:
-            with os.fdopen(
-                os.open(file, _READ), "rb"
-            ) as opened:  # git follows no link there either
-                if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                    return self
-                text = opened.read(_LARGEST_RULES).decode("utf-8", "surrogateescape")
-        except OSError:
-            return self
-        return Rules(self.above, (*self.specs, (base, GitIgnoreSpec.from_lines(text.splitlines()))))
-
-    def ignore(self, path: str, *, folder: bool = False) -> bool:
-        """Whether the path (from the copied folder) is ignored, where nothing above it is."""
-        whole = self.above + path + ("/" if folder else "")
-        for base, spec in reversed(self.specs):
-            if whole.startswith(base) and whole != base:
-                decided = spec.check_file(whole[len(base) :]).include
-                if decided is not None:
-                    return decided
-        return False
-
-    def ignore_any(self, path: str) -> bool:
-        """Whether it or a folder above it is ignored."""
-        parts = path.split("/")
-        above = ("/".join(parts[:depth]) for depth in range(1, len(parts)))
-        return any(self.ignore(it, folder=True) for it in above) or self.ignore(path)
 
 
 @dataclass(frozen=True, slots=True)

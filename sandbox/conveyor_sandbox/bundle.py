@@ -20,6 +20,7 @@ _MODULES = (
     "checkpoint",
     "checks",
     "failures",
+    "figures",
     "files",
     "frames",
     "guard",

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from gc import get_objects
 from io import BufferedRandom, BufferedWriter, TextIOWrapper
-from os import _exit, getpid, write
+from os import _exit, getcwd, getpid, write
 from socket import CMSG_SPACE, MSG_CMSG_CLOEXEC
 from sys import gettrace, settrace
 from time import monotonic
@@ -20,6 +20,7 @@ from .aio import COROUTINE, SessionLoop
 from .call import Call
 from .checkpoint import NotFrozen, freeze
 from .failures import cut, describe, describe_syntax, is_good_exit, remember
+from .figures import Figures
 from .frames import FrameDecoder, encode
 from .script import Script
 from .settings import Settings
@@ -57,6 +58,7 @@ class Worker:
         self._settings = Settings()
         self._errands = {"checkpoint": self._checkpoint, "flush": self._flush_files}
         self._loop = SessionLoop(self._settings)
+        self._figures = Figures(getcwd())
 
     def serve(self) -> None:
         """Do what the supervisor asks, until it hangs up."""
@@ -190,12 +192,24 @@ class Worker:
             call.check()
         except _REFUSALS as problem:
             error = describe_syntax(problem, "")
+        if error is None:
+            self._save_figures()
         if error is None and call.value is not None:
             try:
                 result = cut(self._represent(call.value))
             except BaseException as problem:  # noqa: BLE001 - a __repr__ is the model's code too
                 error = describe(problem)
         return {"ev": "ended", "error": error, "result": result, "t": monotonic()}
+
+    def _save_figures(self) -> None:
+        """That one could not be saved does not make the call fail."""
+        try:
+            self._settings.restore()
+            self._figures.save_open()
+        except BaseException as problem:  # noqa: BLE001 - matplotlib runs the model's code too
+            write(2, ("a figure was not saved:\n" + describe(problem)["traceback"]).encode())
+        finally:
+            self._settings.lay_aside()
 
     def _represent(self, value: Any) -> str:
         try:
