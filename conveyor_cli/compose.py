@@ -24,6 +24,7 @@ from conveyor_cli.engine.workplace import Workplace
 from conveyor_cli.errors import UsageError
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
 from conveyor_cli.toolbox import open_toolbox
+from conveyor_sandbox.pool import Pool
 from conveyor_sandbox.sandbox import HostFunction, Sandbox, SandboxSpec
 
 _FILES_SHARE = 0.75
@@ -38,10 +39,19 @@ class Parts:
     workplace: Workplace
     agent: Agent
     approval: Approval
+    pool: Pool
 
 
-def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -> Parts:
-    """The parts of a run of the task, none of them started, with a backend that may be given.
+def make_parts(
+    task: Task,
+    progress: Progress,
+    backend: Backend | None = None,
+    pool: Pool | None = None,
+    spares: int = 0,
+) -> Parts:
+    """The parts of a run of the task, none of them started. Backend and pool may be given.
+
+    `spares`: how many sandboxes a new pool holds where the task does not say.
 
     Raises:
         UsageError: a script, a file or a tool that the task names cannot be had.
@@ -50,8 +60,10 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
     toolbox = open_toolbox(task.tools)
     approval = Approval(task.approve)
     offered = tuple(function.offer() for function in toolbox.functions.values())
-    maker = sandbox_maker(task.sandbox, offered)
-    workplace = Workplace(maker, task.sandbox.image, toolbox.functions, approval)
+    if pool is None:
+        size = task.sandbox.pool.size
+        pool = Pool(sandbox_maker(task.sandbox, offered), spares if size is None else size)
+    workplace = Workplace(pool, task.sandbox.image, toolbox.functions, approval)
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
@@ -65,7 +77,7 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
         task.system,
         progress,
     )
-    return Parts(backend, workplace, agent, approval)
+    return Parts(backend, workplace, agent, approval, pool)
 
 
 def make_run(task: Task, run_id: str, parts: Parts, emit: Emit, progress: Progress) -> Run:
@@ -111,7 +123,9 @@ def sandbox_maker(
         UsageError: a file to be copied in cannot be read.
     """
     files = read_files(options.files, int(options.workspace_size * _FILES_SHARE))
-    spec = SandboxSpec(options.image, options.limits(), files, options.runtime, functions)
+    spec = SandboxSpec(
+        options.image, options.limits(), files, options.runtime, functions, _preload(options)
+    )
     docker_only = options.kind == "docker" or options.runtime is not None
 
     def make() -> Sandbox:
@@ -124,6 +138,12 @@ def sandbox_maker(
         return LocalSandbox(spec)
 
     return make
+
+
+def _preload(options: SandboxOptions) -> tuple[str, ...]:
+    """The modules to import beforehand: not those that a file of the workspace stands before."""
+    tops = {name.partition("/")[0].removesuffix(".py") for name in options.files}
+    return tuple(name for name in options.preload if name.partition(".")[0] not in tops)
 
 
 def _engine_answers() -> bool:

@@ -32,6 +32,7 @@ _MODULES = (
     "settings",
     "supervisor",
     "timer",
+    "understudy",
     "undo",
     "worker",
     "workspace",

@@ -34,6 +34,7 @@ async def greet(
     limits: Limits,
     offer: SocketOffer | None = None,
     functions: Sequence[HostFunction] = (),
+    preload: Sequence[str] = (),
 ) -> Hello:
     """Send the guest to the program that `boot` runs. Raises SandboxDied if none answers."""
     opening = {
@@ -46,6 +47,7 @@ async def greet(
         "socket": offer.path if offer else None,
         "token": offer.token if offer else None,
         "functions": [asdict(function) for function in functions],
+        "preload": list(preload),
     }
     channel.write(archive() + encode(opening))
     decoder = FrameDecoder(LONGEST)

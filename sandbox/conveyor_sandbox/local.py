@@ -104,7 +104,13 @@ class LocalSandbox:
         channel = StreamChannel(process.stdout, process.stdin)
         try:
             hello = await asyncio.wait_for(
-                greet(channel, self._spec.limits, functions=self._spec.functions), _START
+                greet(
+                    channel,
+                    self._spec.limits,
+                    functions=self._spec.functions,
+                    preload=self._spec.preload,
+                ),
+                _START,
             )
             self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
             await self._guest.prepare(self._spec.files)

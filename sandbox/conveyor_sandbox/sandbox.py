@@ -56,6 +56,8 @@ class SandboxSpec:
     files: Mapping[str, bytes] = field(default_factory=dict)
     runtime: str | None = None
     functions: tuple[HostFunction, ...] = ()
+    preload: tuple[str, ...] = ()
+    """Modules that are imported before the code asks for them, where they are there."""
 
 
 class Sandbox(Protocol):

@@ -29,6 +29,7 @@ from .polling import Poller
 from .process import Process, start
 from .processes import end_all, kill_all
 from .timer import Timer
+from .understudy import Understudy
 from .undo import Undo
 
 TYPE_CHECKING = False
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any, Deque, Dict, List, Optional
 
     from .frames import Frame
+    from .undo import Copy
 
 _PATIENCE = 3.0
 """Seconds that the worker has to leave a copy of itself."""
@@ -44,7 +46,9 @@ _PATIENCE = 3.0
 class Supervisor:
     """Serves one host with one worker at a time."""
 
-    def __init__(self, host: Host, limits: Dict[str, Any], functions: Any) -> None:
+    def __init__(
+        self, host: Host, limits: Dict[str, Any], functions: Any, preload: List[str]
+    ) -> None:
         self._host = host
         self._timeout = limits["unit_timeout"]
         self._from_host = LineDecoder()
@@ -68,6 +72,7 @@ class Supervisor:
         self._checks = Checks()
         self._calls = Calls(functions, self._poller, self._hear_call)
         self._timer = Timer(self._calls)
+        self._understudy = Understudy(self._poller, preload, limits["memory"], self._take_over)
         self._process = self._start_worker()
 
     def serve(self) -> None:
@@ -145,6 +150,7 @@ class Supervisor:
                 self._give(frame)
 
     def _give(self, frame: Frame) -> None:
+        self._understudy.dismiss()
         self._current = frame
         self._started = False
         if frame["op"] == "run":
@@ -172,6 +178,7 @@ class Supervisor:
         self._current = None
         self._timer.stop()
         self._host.send(self._undo.report())
+        self._understudy.begin(self._nested())
 
     def _roll_back(self, call: int) -> None:
         """Make the interpreter and the workspace what they were at the checkpoint."""
@@ -188,6 +195,7 @@ class Supervisor:
         Returns what is lost of what was there at the checkpoint.
         """
         undo = self._undo
+        self._understudy.dismiss()
         lost = undo.children_left()
         end_all(spared=undo.spared)
         self._outputs.say()
@@ -339,9 +347,25 @@ class Supervisor:
         self._host.send({**restarted, "t": time.monotonic()})
 
     def _start_worker(self) -> Process:
-        return self._adopt(
-            start(Nested(self._calls.address, self._calls.functions), *self._outputs.open())
-        )
+        out, err = self._outputs.open()
+        self._understudy.keep([out, err])
+        return self._adopt(start(self._nested(), out, err))
+
+    def _nested(self) -> Nested:
+        return Nested(self._calls.address, self._calls.functions)
+
+    def _take_over(self, process: Process, copy: Copy) -> bool:
+        """The worker, which has run nothing, makes room for one that has libraries imported."""
+        if self._current is not None:
+            return False  # it is being copied
+        old = self._process
+        self._poller.unwatch(old.control.fileno())
+        old.control.close()
+        self._undo.adopt(copy)
+        self._process = self._adopt(process)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(old.pid, signal.SIGKILL)
+        return True
 
     def _adopt(self, process: Process) -> Process:
         self._poller.watch(process.control.fileno(), self._hear_worker)
@@ -365,4 +389,4 @@ def main() -> None:
         sys.exit("the guest must be the first process of a pid namespace")
     host = Host()
     opening = host.greet()
-    Supervisor(host, opening["limits"], opening["functions"]).serve()
+    Supervisor(host, opening["limits"], opening["functions"], opening["preload"]).serve()
