@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from conveyor_cli.engine.policy import Mode
 from conveyor_cli.errors import Interrupted, Terminated
 from conveyor_cli.performance import Performance, ProgressRelay, Shown, Stage
 from conveyor_cli.task import Task
+from conveyor_sandbox.pool import Pool
 
 SCHEMA = 1
 COMPARED = ("wall_s", "decode_s", "tool_s", "overlap_s", "exposed_tool_s", "efficiency")
@@ -108,27 +110,32 @@ async def compare(task: Task, runs: int, progress: Progress) -> Comparison:
         Interrupted, Terminated: the user or a signal ended it.
     """
     backend = make_backend(task.model)
+    pool = make_parts(task, progress, backend, spares=2).pool
     pairs = []
     try:
         for number in range(runs):
             done: dict[Mode, Performance] = {}
+            pool.fill()  # between runs: what starts beside one is measured with it
+            await pool.filled()
             order = (Mode.SEQUENTIAL, Mode.PARTIAL)
             for mode in order if number % 2 == 0 else reversed(order):
                 progress(f"run {number + 1} of {runs}, {mode.value}", None)
-                done[mode] = await _run(task, mode, backend, progress)
+                done[mode] = await _run(task, mode, backend, pool, progress)
             pairs.append((done[Mode.SEQUENTIAL], done[Mode.PARTIAL]))
     finally:
-        await backend.close()
+        await asyncio.gather(pool.close(), backend.close())
     return Comparison(task.name, tuple(pairs))
 
 
-async def _run(task: Task, mode: Mode, backend: Backend, progress: Progress) -> Performance:
+async def _run(
+    task: Task, mode: Mode, backend: Backend, pool: Pool, progress: Progress
+) -> Performance:
     """One run in a sandbox of its own, the model knowing nothing of earlier ones."""
     await backend.forget()
     task = task.model_copy(update={"mode": mode})
     relay = ProgressRelay()
     relay.show = progress
-    parts = make_parts(task, relay, backend)
+    parts = make_parts(task, relay, backend, pool)
     try:
         stage = Stage(task, parts, Shown(quiet=True), relay)
         performance = await stage.perform(give_back=False)

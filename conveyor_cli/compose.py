@@ -26,6 +26,7 @@ from conveyor_cli.files.aftermath import Brought
 from conveyor_cli.files.project import read_project
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
 from conveyor_cli.toolbox import open_toolbox
+from conveyor_sandbox.pool import Pool
 from conveyor_sandbox.sandbox import HostFunction, Sandbox, SandboxSpec
 
 _FILES_SHARE = 0.75
@@ -41,10 +42,19 @@ class Parts:
     agent: Agent
     approval: Approval
     brought: Brought
+    pool: Pool
 
 
-def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -> Parts:
-    """The parts of a run of the task, none of them started, with a backend that may be given.
+def make_parts(
+    task: Task,
+    progress: Progress,
+    backend: Backend | None = None,
+    pool: Pool | None = None,
+    spares: int = 0,
+) -> Parts:
+    """The parts of a run of the task, none of them started. Backend and pool may be given.
+
+    `spares`: how many sandboxes a new pool holds where the task does not say.
 
     Raises:
         UsageError: a script, a file or a tool that the task names cannot be had.
@@ -54,8 +64,11 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
     approval = Approval(task.approve)
     offered = tuple(function.offer() for function in toolbox.functions.values())
     brought = bring(task)
-    maker = sandbox_maker(task.sandbox, offered, brought)
-    workplace = Workplace(maker, task.sandbox.image, toolbox.functions, approval)
+    if pool is None:
+        size = task.sandbox.pool.size
+        maker = sandbox_maker(task.sandbox, offered, brought)
+        pool = Pool(maker, spares if size is None else size)
+    workplace = Workplace(pool, task.sandbox.image, toolbox.functions, approval)
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
@@ -69,7 +82,7 @@ def make_parts(task: Task, progress: Progress, backend: Backend | None = None) -
         task.system,
         progress,
     )
-    return Parts(backend, workplace, agent, approval, brought)
+    return Parts(backend, workplace, agent, approval, brought, pool)
 
 
 def make_run(task: Task, run_id: str, parts: Parts, emit: Emit, progress: Progress) -> Run:
@@ -133,6 +146,7 @@ def sandbox_maker(
         options.runtime,
         functions,
         brought.project.entries if brought.project else {},
+        _preload(options),
     )
     docker_only = options.kind == "docker" or options.runtime is not None
 
@@ -146,6 +160,12 @@ def sandbox_maker(
         return LocalSandbox(spec)
 
     return make
+
+
+def _preload(options: SandboxOptions) -> tuple[str, ...]:
+    """The modules to import beforehand: not those that a file of the workspace stands before."""
+    tops = {name.partition("/")[0].removesuffix(".py") for name in options.files}
+    return tuple(name for name in options.preload if name.partition(".")[0] not in tops)
 
 
 def _engine_answers() -> bool:

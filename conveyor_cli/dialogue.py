@@ -28,7 +28,7 @@ class Dialogue:
         self._task = task
         self._shown = Shown(plain=plain)
         self._progress = ProgressRelay()
-        self._parts = make_parts(task, self._progress)
+        self._parts = make_parts(task, self._progress, spares=1)
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,7 +66,11 @@ class Dialogue:
         self._parts.workplace.reset()
 
     async def get_ready(self) -> None:
-        """Load the model, so that the first prompt does not wait. Raises ModelError."""
+        """Load the model, so that the first prompt does not wait. Raises ModelError.
+
+        A sandbox is started meanwhile.
+        """
+        self._parts.pool.fill()
         with shown_progress(Console(stderr=True)) as progress:
             self._progress.show = progress
             try:
@@ -88,6 +92,7 @@ class Dialogue:
         stage = Stage(task, self._parts, self._shown, self._progress)
         performance = await stage.perform(give_back=False)
         self._progress.stopping = False
+        self._parts.pool.fill()  # now that nothing runs
         if performance.error is not None:
             raise performance.error
         if performance.status is RunStatus.TERMINATED:

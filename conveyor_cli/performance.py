@@ -94,7 +94,11 @@ def perform(task: Task, shown: Shown) -> Performance:
     async def run() -> Performance:
         progress = ProgressRelay()
         parts = make_parts(task, progress)
-        return await Stage(task, parts, shown, progress).perform(give_back=True)
+        parts.pool.fill()
+        try:
+            return await Stage(task, parts, shown, progress).perform(give_back=True)
+        finally:
+            await parts.pool.close()  # it may not even have begun
 
     return asyncio.run(run())
 
@@ -274,7 +278,7 @@ def ended_by_signals() -> Iterator[None]:
 
 async def end_parts(parts: Parts) -> None:
     """End the sandbox and the model."""
-    await asyncio.gather(parts.workplace.close(), parts.backend.close())
+    await asyncio.gather(parts.workplace.close(), parts.pool.close(), parts.backend.close())
 
 
 def _print_record(event: Event) -> None:

@@ -68,8 +68,15 @@ def _inside(path: str) -> str:
     return str(pure)
 
 
+def _module(name: str) -> str:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError(f"not the name of a module: {name!r}")
+    return name
+
+
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 ToolName = Annotated[str, AfterValidator(_known_tool)]
+ModuleName = Annotated[str, AfterValidator(_module)]
 WorkspacePath = Annotated[str, AfterValidator(_inside)]
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 """About twelve days at most: clocks and system calls count no further."""
@@ -118,6 +125,12 @@ class ModelOptions(_Section):
         return self
 
 
+class PoolOptions(_Section):
+    """Sandboxes that are held ready. `size` None: what suits the command."""
+
+    size: int | None = Field(None, ge=0, le=64)
+
+
 class SandboxOptions(_Section):
     """Where code runs, and what it may use."""
 
@@ -132,6 +145,8 @@ class SandboxOptions(_Section):
     workspace_size: Size = 256 * MIB
     undo: bool = True
     undo_limit: Size = 64 * MIB
+    preload: tuple[ModuleName, ...] = ("numpy", "pandas")
+    pool: PoolOptions = PoolOptions()
     files: dict[WorkspacePath, Path] = Field(default_factory=dict)
 
     def limits(self) -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,9 +43,17 @@ def build(
         typer.Option(
             "--from-host",
             help="Pack this machine's Python and core utilities instead: "
-            "no registry, no network, a few seconds, no packages such as pandas.",
+            "no registry, no network, a few seconds, no packages but those of --with.",
         ),
     ] = False,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="PACKAGES",
+            help="With --from-host: packages from the package index, e.g. numpy,pandas,matplotlib.",
+        ),
+    ] = None,
 ) -> None:
     """Build a sandbox image.
 
@@ -54,12 +63,19 @@ def build(
 
     if from_host and base is not None:
         raise UsageError("--base and --from-host exclude each other: leave one out")
+    if with_ and not from_host:
+        raise UsageError("--with needs --from-host: a Dockerfile names its own packages")
     with _engine() as client, _shown_progress() as progress:
         if from_host:
-            built = image.build_from_host(client, name, progress)
+            built = image.build_from_host(client, name, progress, _packages(with_))
         else:
             built = _build_dockerfile(client, name, base or image.DEFAULT_BASE, progress)
     _print_images([built])
+
+
+def _packages(given: list[str] | None) -> list[str]:
+    """The packages of `--with`, which may hold several: `numpy,pandas>=2,<3`."""
+    return [it.strip() for text in given or () for it in re.split(r",(?=\s*[A-Za-z])", text)]
 
 
 def _build_dockerfile(
@@ -151,10 +167,11 @@ def _plain(text: str) -> str:
 
 
 def _print_images(images: list[ImageInfo]) -> None:
-    rows = [("NAME", "SOURCE", "VERSION", "SIZE", "ID")]
+    rows = [("NAME", "SOURCE", "VERSION", "SIZE", "ID", "STATE")]
     for it in images:
+        state = f"out of date: {it.out_of_date}" if it.out_of_date else "current"
         number = it.id.removeprefix("sha256:")[:12]
-        rows.append((it.name, it.source, it.version, f"{it.size / 1e6:.0f} MB", number))
+        rows.append((it.name, it.source, it.version, f"{it.size / 1e6:.0f} MB", number, state))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(map(str.ljust, row, widths)).rstrip())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from conveyor_cli.engine.approval import Approval
@@ -13,6 +12,7 @@ from conveyor_cli.engine.lane import Lane
 from conveyor_cli.engine.nested import NestedCalls
 from conveyor_sandbox import errors
 from conveyor_sandbox.client import GuestClient
+from conveyor_sandbox.pool import Pool
 from conveyor_sandbox.sandbox import Progress, Sandbox
 from conveyor_tools.function import FunctionTool
 from conveyor_tools.splitters.base import Splitter
@@ -27,12 +27,12 @@ class Workplace:
 
     def __init__(
         self,
-        make: Callable[[], Sandbox],
+        pool: Pool,
         image: str,
         functions: Mapping[str, FunctionTool],
         approval: Approval,
     ) -> None:
-        self._make = make
+        self._pool = pool
         self._image = image
         self._functions = functions
         self._approval = approval
@@ -57,8 +57,7 @@ class Workplace:
 
     async def _open(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
         began = clock.now()
-        self._sandbox = await asyncio.to_thread(self._make)  # it may ask an engine that is slow
-        self._guest = await self._sandbox.start(progress)
+        self._sandbox, self._guest = await self._pool.take(progress)
         python = ".".join(map(str, self._guest.python))
         kind, now = self._sandbox.kind, clock.now()
         image = self._image if kind == "docker" else ""

@@ -35,6 +35,7 @@ _MODULES = (
     "settings",
     "supervisor",
     "timer",
+    "understudy",
     "undo",
     "worker",
     "workspace",

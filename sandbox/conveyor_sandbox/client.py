@@ -66,6 +66,8 @@ class GuestClient:
         self._decoder = FrameDecoder(LONGEST)
         self._reader = Reader()
         self._listener: Listener | None = None
+        self._early: list[Report] = []
+        """What happened before anyone listened."""
         self._listening: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._owed = 0
@@ -95,13 +97,35 @@ class GuestClient:
             raise SandboxDied(f"the sandbox broke the protocol: {error}") from error
 
     def listen(self, listener: Listener) -> None:
-        """From now on, tell the listener what happens. `Died` is the last thing it is told.
+        """Tell the listener what happened since the start. `Died` is the last thing it is told.
 
         What the listener raises ends the listening with `Died`, and is raised by `close`.
         """
+        if self._listening is None:
+            self._attend(listener)
+        else:  # after what is being told now, not within it
+            asyncio.get_running_loop().call_soon(self._begin_to_tell, listener)
+
+    def notice_death(self, on_death: Callable[[], None]) -> None:
+        """Until there is a listener: call this when the guest has died."""
+
+        def keep(report: Report) -> None:
+            self._early.append(report)
+            if isinstance(report, Died):
+                on_death()
+
+        self._attend(keep)
+
+    def _attend(self, listener: Listener) -> None:
         self._listener = listener
-        self._listening = asyncio.create_task(self._listen(listener))
+        self._listening = asyncio.create_task(self._listen())
         self._watching = asyncio.create_task(self._watch())
+
+    def _begin_to_tell(self, listener: Listener) -> None:
+        early, self._early = self._early, []
+        self._listener = listener
+        for report in early:
+            listener(report)
 
     def run(self, unit: UnitKey, text: str, line: int) -> None:
         """Run a unit after all that was sent before. `line` is where it begins in its call."""
@@ -197,20 +221,24 @@ class GuestClient:
 
     # While it is listened to
 
-    async def _listen(self, listener: Listener) -> None:
+    async def _listen(self) -> None:
         try:
-            await self._tell_all(listener)
+            await self._tell_all()
         except asyncio.CancelledError:
             if not self._given_up:
                 raise
         except Exception as error:
-            listener(Died(f"a report was not taken: {error!r}", self._clock()))
+            self._tell(Died(f"a report was not taken: {error!r}", self._clock()))
             raise
         finally:
             self.files.close()
-        listener(Died(self._reason, self._clock()))
+        self._tell(Died(self._reason, self._clock()))
 
-    async def _tell_all(self, listener: Listener) -> None:
+    def _tell(self, report: Report) -> None:
+        assert self._listener is not None
+        self._listener(report)
+
+    async def _tell_all(self) -> None:
         while data := await self._channel.read():
             try:
                 frames = self._decoder.feed(data)
@@ -226,7 +254,7 @@ class GuestClient:
                     self._called.add(report.number)
                 elif isinstance(report, Dropped):
                     self._called.discard(report.number)
-                listener(report)
+                self._tell(report)
 
     async def _watch(self) -> None:
         """Give the guest up when it owes an answer for too long.

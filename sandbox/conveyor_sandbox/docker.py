@@ -243,7 +243,14 @@ class DockerSandbox:
         offer = self._meeting.offer if self._meeting else None
         try:
             return await asyncio.wait_for(
-                greet(attached, with_room(self._spec.limits), offer, self._spec.functions), _START
+                greet(
+                    attached,
+                    with_room(self._spec.limits),
+                    offer,
+                    self._spec.functions,
+                    self._spec.preload,
+                ),
+                _START,
             )
         except TimeoutError as error:
             raise SandboxDied(f"the sandbox said nothing within {_START:g} s") from error

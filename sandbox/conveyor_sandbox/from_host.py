@@ -1,7 +1,7 @@
 """This machine's Python as a root file system, for an image that needs no registry.
 
 It holds the interpreter, its standard library and the shared libraries of both, a shell and the
-core utilities with theirs, and little else: no installed packages, no certificates.
+core utilities with theirs, and little else: no packages but those asked for, no certificates.
 Not covered: libraries that a program opens only while it runs (but for the C library's own).
 """
 
@@ -59,15 +59,19 @@ _GROUPS = "root:x:0:\nconveyor:x:1000:\nnogroup:x:65534:\n"
 _LDD_LINE = re.compile(r"^\s+(?:\S+ => )?(/.+?) \(0x[0-9a-f]+\)$", re.MULTILINE)
 
 
-def pack(done: Callable[[float], None]) -> RootFs:
+def pack(done: Callable[[float], None], packages: Path) -> RootFs:
     """Collect the file system; `done` is told the fraction (0 to 1) collected.
+
+    What lies in the folder `packages` is installed beside the standard library.
 
     Raises SandboxImageError where this machine's Python cannot be packed.
     """
     host = _Host()
-    interpreter = host.add_python(done)
+    share = 0.2 if any(packages.iterdir()) else 1.0
+    interpreter = host.add_python(lambda fraction: done(fraction * share))
+    host.add_packages(packages, lambda fraction: done(share + fraction * (1 - share)))
     programs = [interpreter, *host.modules, *host.add_tools()]
-    host.add_libraries(_libraries(programs))
+    host.add_libraries(it for it in _libraries(programs) if not it.is_relative_to(packages))
     for folder in _DATA_FOLDERS:
         host.add_data(Path(folder))
     _add_bare_system(host.root)
@@ -117,7 +121,7 @@ class _Host:
         for count, path in enumerate(files):
             done(count / len(files))
             if path.suffix == ".py":
-                self._add_source(path)
+                self._add_source(path, Path(self._inside(path)))
             elif path.suffix == ".so":
                 if not _LEFT_OUT_MODULES.match(path.name):
                     self.add(path)
@@ -126,9 +130,22 @@ class _Host:
                 self.root.file(self._inside(path), path)
         return interpreter
 
-    def _add_source(self, path: Path) -> None:
+    def add_packages(self, folder: Path, done: Callable[[float], None]) -> None:
+        """Copy installed packages to where the interpreter looks for them, without their tests."""
+        files = list(_files(folder, {"__pycache__", "tests"}))
+        site = Path(self._inside(_site_packages())) if files else folder
+        for count, path in enumerate(files):
+            done(count / len(files))
+            inside = site / path.relative_to(folder)
+            if path.suffix == ".py":
+                self._add_source(path, inside)
+            else:
+                self.root.file(str(inside), path, executable=os.access(path, os.X_OK))
+                if ".so" in path.suffixes:
+                    self.modules.append(path)
+
+    def _add_source(self, path: Path, inside: Path) -> None:
         """Copy a module with its byte code, compiled as what it will be called inside."""
-        inside = Path(self._inside(path))
         source = path.read_bytes()
         self.root.file(str(inside), source)
         try:
@@ -178,6 +195,14 @@ class _Host:
         if self._moves and path.is_relative_to(self._prefix):
             return str(Path("/usr/local", path.relative_to(self._prefix)))
         return str(path)
+
+
+def _site_packages() -> Path:
+    """Where the packed interpreter looks for packages, by its path here."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = Path(sys.base_prefix, "bin", f"python{version}")
+    program = "import site; print(site.getsitepackages()[0])"
+    return Path(subprocess.check_output([python, "-I", "-c", program], text=True).strip())
 
 
 def _files(folder: Path, left_out: set[str]) -> Iterable[Path]:

@@ -41,6 +41,7 @@ async def greet(
     limits: Limits,
     offer: SocketOffer | None = None,
     functions: Sequence[HostFunction] = (),
+    preload: Sequence[str] = (),
 ) -> Hello:
     """Send the guest to the program that `boot` runs. Raises SandboxDied if none answers."""
     opening = {
@@ -54,6 +55,7 @@ async def greet(
         "token": offer.token if offer else None,
         "filters": {it: b64encode(worker_program(it)).decode() for it in PROCESSORS},
         "functions": [asdict(function) for function in functions],
+        "preload": list(preload),
     }
     channel.write(archive() + encode(opening))
     decoder = FrameDecoder(LONGEST)

@@ -7,7 +7,6 @@ raises breaks the work off. Nothing half done gets a name: an engine tags what i
 from __future__ import annotations
 
 import errno
-import hashlib
 import io
 import os
 import platform
@@ -16,59 +15,67 @@ import tarfile
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import metadata, resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conveyor_sandbox import from_host
 from conveyor_sandbox.engine_log import BuildLog, PullLog, messages, plain
 from conveyor_sandbox.errors import SandboxImageError, SandboxUnavailable
+from conveyor_sandbox.labels import (
+    CONTENT_LABEL,
+    SOURCE_LABEL,
+    ImageInfo,
+    dockerfile_labels,
+    from_host_labels,
+    image_files,
+    read_labels,
+)
+from conveyor_sandbox.packages import fetch
 
 if TYPE_CHECKING:
     # Slow to import, and this module is reached by commands that need no engine: functions import
     # what they need of it.
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import docker
 
     from conveyor_sandbox.sandbox import Progress
 
+__all__ = [
+    "CONTENT_LABEL",
+    "DEFAULT_BASE",
+    "DEFAULT_IMAGE",
+    "SOURCE_LABEL",
+    "ImageInfo",
+    "build",
+    "build_from_host",
+    "built",
+    "ensure",
+    "find",
+    "prune_replaced",
+    "pull",
+]
+
 DEFAULT_IMAGE = "conveyor-sandbox"
 DEFAULT_BASE = "python:3.12-slim"
-
-VERSION_LABEL = "conveyor.version"
-SOURCE_LABEL = "conveyor.source"
-CONTENT_LABEL = "conveyor.content"
 
 _PATIENCE = 20.0
 """Seconds a registry has for its first word; the engine by itself would try for minutes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """An image of the engine; `size` in bytes.
-
-    `source` is `dockerfile` or `from-host`, `version` the Conveyor that built it and `content` a
-    hash of what it was built from; all three are "" for an image that Conveyor did not build.
-    """
-
-    name: str
-    id: str
-    size: int
-    source: str
-    version: str
-    content: str
-
-
 def ensure(client: docker.DockerClient, image: str, progress: Progress) -> ImageInfo:
     """The image, after building (the default one) or pulling it where it is missing.
 
-    One call of the engine when it is there: every run begins with this.
+    One call of the engine when it is there: every run begins with this. One of ours that is out of
+    date is told of, and used: a rebuild takes away what somebody may count on.
 
     Raises SandboxImageError when it cannot be had.
     """
     found = find(client, image)
     if found is not None:
+        if found.out_of_date:
+            advice = f"rebuild it with: {found.how_to_build}"
+            progress(f"image {image} is out of date ({found.out_of_date}); {advice}", None)
         return found
     if _with_tag(image) != _with_tag(DEFAULT_IMAGE):
         return _pull_or_advise(client, image, progress)
@@ -96,14 +103,14 @@ def find(client: docker.DockerClient, image: str) -> ImageInfo | None:
             found = client.images.get(image)
         except NotFound:
             return None
-    return _info(image, found.attrs, found.labels)
+    return read_labels(image, found.attrs, found.labels)
 
 
 def built(client: docker.DockerClient) -> list[ImageInfo]:
     """The images that Conveyor built, by name."""
     with _engine_errors("images"):
         found = client.api.images(filters={"label": SOURCE_LABEL})
-    infos = [_info(name, it, it["Labels"]) for it in found for name in it["RepoTags"] or ()]
+    infos = [read_labels(name, it, it["Labels"]) for it in found for name in it["RepoTags"] or ()]
     return sorted((it for it in infos if it.name != "<none>:<none>"), key=lambda it: it.name)
 
 
@@ -142,17 +149,15 @@ def build(client: docker.DockerClient, name: str, base: str, progress: Progress)
     if find(client, base) is None:
         pull(client, base, progress)
     replaced = find(client, name)
-    files = _image_files()
-    labels = _labels("dockerfile", _digest({**files, "base": base.encode()}))
     log = BuildLog()
     with _engine_errors(f"image {name} could not be built"):
         for message in messages(
             lambda: client.api.build(
-                fileobj=_tar(files),
+                fileobj=_tar(image_files()),
                 custom_context=True,
                 tag=name,
                 buildargs={"BASE": base},
-                labels=labels,
+                labels=dockerfile_labels(base),
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -165,8 +170,15 @@ def build(client: docker.DockerClient, name: str, base: str, progress: Progress)
     return _replace(client, name, replaced)
 
 
-def build_from_host(client: docker.DockerClient, name: str, progress: Progress) -> ImageInfo:
+def build_from_host(
+    client: docker.DockerClient,
+    name: str,
+    progress: Progress,
+    requirements: Sequence[str] = (),
+) -> ImageInfo:
     """Build an image of this machine's Python and core utilities. Needs no registry.
+
+    With packages, if `requirements` names some, as pip does: these need the package index.
 
     Raises SandboxImageError where they cannot be packed, or do not fit the engine's machine.
     """
@@ -176,9 +188,13 @@ def build_from_host(client: docker.DockerClient, name: str, progress: Progress) 
     repository, _, tag = _with_tag(name).rpartition(":")
     with (
         _engine_errors(f"image {name} could not be built"),
+        tempfile.TemporaryDirectory(prefix="conveyor-packages-") as packages,
         tempfile.TemporaryFile(prefix="conveyor-image-") as spool,
     ):
-        content = from_host.pack(lambda fraction: progress(text, fraction)).write(spool)
+        versions = fetch(requirements, Path(packages), progress) if requirements else ""
+        root = from_host.pack(lambda fraction: progress(text, fraction), Path(packages))
+        progress(f"writing image {name}", None)
+        content = root.write(spool)
         spool.seek(0)
         progress(f"handing image {name} to the engine", None)
         # Not import_image_from_stream: that announces chunks, which an open file is not sent in.
@@ -186,7 +202,7 @@ def build_from_host(client: docker.DockerClient, name: str, progress: Progress) 
             src=spool,
             repository=repository,
             tag=tag,
-            changes=_changes(_labels("from-host", content)),
+            changes=_changes(from_host_labels(content, versions)),
         )
     return _replace(client, name, replaced)
 
@@ -224,18 +240,6 @@ def _found(client: docker.DockerClient, name: str) -> ImageInfo:
     return image
 
 
-def _info(name: str, found: Mapping[str, Any], labels: Mapping[str, str] | None) -> ImageInfo:
-    labels = labels or {}
-    return ImageInfo(
-        name=name,
-        id=found["Id"],
-        size=found["Size"],
-        source=labels.get(SOURCE_LABEL, ""),
-        version=labels.get(VERSION_LABEL, ""),
-        content=labels.get(CONTENT_LABEL, ""),
-    )
-
-
 def _refuse_foreign_engine(client: docker.DockerClient) -> None:
     with _engine_errors("the engine's machine"):
         engine = client.api.version()
@@ -245,11 +249,6 @@ def _refuse_foreign_engine(client: docker.DockerClient) -> None:
             f"this machine's Python ({sys.platform}/{ours}) cannot run on the engine "
             f"({engine['Os']}/{engine['Arch']}): build from a base image, without --from-host"
         )
-
-
-def _image_files() -> dict[str, bytes]:
-    folder = resources.files("conveyor_sandbox").joinpath("image_files")
-    return {name: folder.joinpath(name).read_bytes() for name in ("Dockerfile", "requirements.txt")}
 
 
 def _tar(files: Mapping[str, bytes]) -> io.BytesIO:
@@ -263,22 +262,6 @@ def _tar(files: Mapping[str, bytes]) -> io.BytesIO:
     return out
 
 
-def _digest(files: Mapping[str, bytes]) -> str:
-    digest = hashlib.sha256()
-    for name, content in sorted(files.items()):
-        digest.update(f"{name} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _labels(source: str, content: str) -> dict[str, str]:
-    return {
-        VERSION_LABEL: metadata.version("conveyor-cli"),
-        SOURCE_LABEL: source,
-        CONTENT_LABEL: content,
-    }
-
-
 def _changes(labels: Mapping[str, str]) -> list[str]:
     """An imported image's configuration, as lines of a Dockerfile."""
     return [
@@ -287,7 +270,7 @@ def _changes(labels: Mapping[str, str]) -> list[str]:
         "WORKDIR /workspace",
         "USER 1000:1000",
         'CMD ["python3"]',
-        *(f"LABEL {name}={value}" for name, value in labels.items()),
+        *(f'LABEL {name}="{value}"' for name, value in labels.items()),
     ]
 
 

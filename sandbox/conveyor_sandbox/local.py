@@ -105,7 +105,13 @@ class LocalSandbox:
         channel = StreamChannel(process.stdout, process.stdin)
         try:
             hello = await asyncio.wait_for(
-                greet(channel, with_room(self._spec.limits), functions=self._spec.functions), _START
+                greet(
+                    channel,
+                    with_room(self._spec.limits),
+                    functions=self._spec.functions,
+                    preload=self._spec.preload,
+                ),
+                _START,
             )
             if hello.unguarded is not None:
                 raise SandboxUnavailable(f"no local sandbox: {hello.unguarded}")

@@ -70,6 +70,8 @@ class SandboxSpec:
     runtime: str | None = None
     functions: tuple[HostFunction, ...] = ()
     project: Mapping[str, Entry] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
+    """Modules that are imported before the code asks for them, where they are there."""
 
     def entries(self) -> dict[str, Entry]:
         """All that is put into the workspace, by path."""

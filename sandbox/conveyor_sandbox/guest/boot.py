@@ -14,11 +14,11 @@ if sys.version_info < (3, 8):
 import json
 import marshal
 import os
-from binascii import a2b_base64
 
 # Not `importlib.abc` and `importlib.util`: they import a hundred others, for longer than ours take.
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER
+from binascii import a2b_base64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def receive() -> Sent:
 
 
 sys.path.remove("")  # the workspace: nothing in it is for the supervisor to import
-sys.meta_path.insert(0, receive())  # type: ignore[arg-type]
+sys.meta_path.insert(0, receive())
 
 from conveyor_guest.supervisor import main  # type: ignore[import-not-found] # noqa: E402 - sent
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import traceback
+from importlib import import_module
 
 from .answers import failed
 from .checkpoint import OOM_SCORE_AWAKE, set_oom_score
@@ -17,7 +18,7 @@ from .worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, NoReturn, Optional
+    from typing import Any, Dict, List, NoReturn, Optional, Sequence
 
     from .frames import Frame
     from .guard import Guard
@@ -96,8 +97,10 @@ class Process:
         return failed("error", "crash", name, "the interpreter was killed by %s" % name)
 
 
-def start(nested: Nested, guard: Guard, out: int, err: int) -> Process:
+def start(nested: Nested, guard: Guard, out: int, err: int, preload: Sequence[str] = ()) -> Process:
     """A new worker, with an empty interpreter that writes to these pipes' ends, which it takes.
+
+    Before anything else it imports the modules to `preload`, as far as they can be imported.
 
     Raises:
         OSError: no further process can be had.
@@ -105,14 +108,19 @@ def start(nested: Nested, guard: Guard, out: int, err: int) -> Process:
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if not pid:
-        _become_worker(theirs, nested, guard, out, err)
+        _become_worker(theirs, nested, guard, out, err, preload)
     for end in (theirs.detach(), out, err):
         os.close(end)
     return Process(pid, ours)
 
 
 def _become_worker(
-    control: socket.socket, nested: Nested, guard: Guard, out: int, err: int
+    control: socket.socket,
+    nested: Nested,
+    guard: Guard,
+    out: int,
+    err: int,
+    preload: Sequence[str],
 ) -> NoReturn:
     """The child's side of the fork."""
     code = _BROKEN
@@ -126,6 +134,7 @@ def _become_worker(
         os.closerange(3, _CONTROL)
         guard.confine()
         set_oom_score(OOM_SCORE_AWAKE)
+        _import_quietly(preload)  # before the workspace is on the path: it is the code's
         _prepare_interpreter()
         Worker(socket.socket(fileno=_CONTROL), nested).serve()
         code = 0
@@ -134,6 +143,25 @@ def _become_worker(
             os.write(2, traceback.format_exc().encode("utf-8", "replace"))
     finally:
         os._exit(code)
+
+
+def _import_quietly(names: Sequence[str]) -> None:
+    """Import modules; neither what they say nor what they raise is for anyone."""
+    if not names:
+        return
+    streams = [os.dup(1), os.dup(2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    os.close(nowhere)
+    for name in names:
+        with contextlib.suppress(BaseException):
+            import_module(name)
+    for text in (sys.stdout, sys.stderr):
+        text.flush()
+    for number, stream in enumerate(streams, 1):
+        os.dup2(stream, number)
+        os.close(stream)
 
 
 def _prepare_interpreter() -> None:

@@ -30,6 +30,7 @@ from .polling import Poller
 from .process import Process, start
 from .processes import end_all, kill_all
 from .timer import Timer
+from .understudy import Understudy
 from .undo import Undo
 
 TYPE_CHECKING = False
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Deque, List, Optional
 
     from .frames import Frame
+    from .undo import Copy
 
 _PATIENCE = 3.0
 """Seconds that the worker has to leave a copy of itself, or to flush its files."""
@@ -74,6 +76,9 @@ class Supervisor:
         self._checks = Checks()
         self._calls = Calls(opening["functions"], self._poller, self._hear_call)
         self._timer = Timer(self._calls)
+        self._understudy = Understudy(
+            self._poller, opening["preload"], limits["memory"], self._take_over
+        )
         self._process = self._start_worker()
 
     def serve(self) -> None:
@@ -149,6 +154,7 @@ class Supervisor:
                 self._give(frame)
 
     def _give(self, frame: Frame) -> None:
+        self._understudy.dismiss()
         self._current = frame
         self._started = False
         if frame["op"] == "run":
@@ -178,6 +184,7 @@ class Supervisor:
         assert errand is not None
         if errand["op"] == "checkpoint":
             self._host.send(self._undo.report())
+            self._understudy.begin(self._nested(), self._guard)
         else:
             files.tell(self._root, errand["budget"], self._host.send)
 
@@ -206,6 +213,7 @@ class Supervisor:
         Returns what is lost of what was there at the checkpoint.
         """
         undo = self._undo
+        self._understudy.dismiss()
         lost = undo.children_left()
         end_all(spared=undo.spared)
         self._checks.forget()
@@ -365,8 +373,25 @@ class Supervisor:
         self._host.send({**restarted, "t": time.monotonic()})
 
     def _start_worker(self) -> Process:
-        nested = Nested(self._calls.address, self._calls.functions)
-        return self._adopt(start(nested, self._guard, *self._outputs.open()))
+        out, err = self._outputs.open()
+        self._understudy.keep([out, err])
+        return self._adopt(start(self._nested(), self._guard, out, err))
+
+    def _nested(self) -> Nested:
+        return Nested(self._calls.address, self._calls.functions)
+
+    def _take_over(self, process: Process, copy: Copy) -> bool:
+        """The worker, which has run nothing, makes room for one that has libraries imported."""
+        if self._current is not None:
+            return False  # it is being copied
+        old = self._process
+        self._poller.unwatch(old.control.fileno())
+        old.control.close()
+        self._undo.adopt(copy)
+        self._process = self._adopt(process)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(old.pid, signal.SIGKILL)
+        return True
 
     def _adopt(self, process: Process) -> Process:
         self._poller.watch(process.control.fileno(), self._hear_worker)

@@ -87,6 +87,21 @@ class Copy:
                 os.kill(self.pid, signal.SIGKILL)
 
 
+def ask_for_copy(process: Process, number: int) -> Optional[Copy]:
+    """Ask a worker to leave a copy of itself; None if it cannot be asked."""
+    ours, theirs = socket.socketpair()
+    with contextlib.closing(theirs):
+        frame = encode({"op": "checkpoint", "call": 0, "index": number})
+        descriptor = array.array("i", [theirs.fileno()])
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)]
+        try:
+            process.control.sendmsg([frame], rights)
+        except OSError:
+            ours.close()
+            return None
+    return Copy(ours)
+
+
 class Undo:
     """The checkpoint that calls are taken back to, if there is one."""
 
@@ -141,20 +156,23 @@ class Undo:
             sizes = (self._size >> 20, self._most >> 20)
             self._why_not = "the interpreter holds %d MiB, the most is %d MiB" % sizes
             return False
-        ours, theirs = socket.socketpair()
-        with contextlib.closing(theirs):
-            frame = encode({"op": "checkpoint", "call": 0, "index": number})
-            descriptor = array.array("i", [theirs.fileno()])
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)]
-            try:
-                process.control.sendmsg([frame], rights)
-            except OSError:
-                ours.close()
-                return False
-        self._copy = Copy(ours)
+        self._copy = ask_for_copy(process, number)
         self._answered = False
-        self._poller.watch(ours.fileno(), self._hear_copy)
+        if self._copy is None:
+            return False
+        self._poller.watch(self._copy.control.fileno(), self._hear_copy)
         return True
+
+    def adopt(self, copy: Copy) -> None:
+        """Another worker, which has run nothing, takes the worker's place, with its copy."""
+        self.drop_copy(self._why_not)
+        self._children.clear()
+        if not self._enabled:
+            copy.discard()
+            return
+        self._copy = copy
+        self._why_not = ""
+        self._poller.watch(copy.control.fileno(), self._hear_copy)
 
     def worker_answered(self, why_not: Optional[str]) -> None:
         """The worker said that there is a copy, or why not."""

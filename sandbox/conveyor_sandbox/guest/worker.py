@@ -209,7 +209,9 @@ class Worker:
         except BaseException as problem:  # noqa: BLE001 - matplotlib runs the model's code too
             write(2, ("a figure was not saved:\n" + describe(problem)["traceback"]).encode())
         finally:
-            self._settings.lay_aside()
+            trace = gettrace()
+            settrace(None)
+            self._settings.lay_aside(trace)
 
     def _represent(self, value: Any) -> str:
         try:
