@@ -34,6 +34,18 @@ _KINDS = (
 )
 
 
+def serve(root: bytes, frame: Frame, send: Send) -> None:
+    """Do what the host asks for at the start (`put`) or the end (`list`, `get`) of a run."""
+    if frame["op"] == "list":
+        tell(root, frame["budget"], send)
+    elif frame["op"] == "get":
+        give(root, frame, send)
+    elif frame["op"] == "put":
+        refused = put(frame)
+        if refused is not None:
+            send(refused)
+
+
 def put(frame: Frame) -> Optional[Frame]:
     """Write a file or a link of the task into the workspace; what is said if it cannot be.
 

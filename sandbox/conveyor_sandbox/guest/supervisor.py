@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 3.0
 """Seconds that the worker has to leave a copy of itself, or to flush its files."""
+_IN_TURN = ("run", "end", "checkpoint", "roll_back", "list")
+"""What is done one after another, as the host has said it."""
 _ERRANDS = {"checkpoint": "checkpointed", "list": "flushed"}
 """What is done between calls, and what the worker answers."""
 
@@ -97,24 +99,31 @@ class Supervisor:
     def _hear_host(self) -> None:
         for line in self._from_host.feed(self._host.receive()):
             frame = decode(line)
-            op = frame["op"]
-            if op in ("run", "end", "checkpoint", "roll_back", "list"):
+            if frame["op"] in _IN_TURN and not (frame["op"] == "list" and self._code_runs):
                 frame["sent"] = line
                 self._queue.append(frame)
-            elif op == "cancel":
-                self._cancel(frame["call"])
-            elif op == "restart":
-                self._restart()
-            elif op == "put":
-                self._put(frame)
-            elif op == "get":
-                files.give(self._root, frame, self._host.send)
-            elif op == "reply":
-                self._calls.reply(frame)
-            elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
-                self._say_checked(frame["call"], "it could not be compiled")
-            elif op == "ping":
-                self._host.send({"ev": "pong", "t": time.monotonic()})
+            else:
+                self._do_at_once(frame)
+
+    def _do_at_once(self, frame: Frame) -> None:
+        """What does not wait for the worker."""
+        op = frame["op"]
+        if op == "cancel":
+            self._cancel(frame["call"])
+        elif op == "restart":
+            self._restart()
+        elif op == "reply":
+            self._calls.reply(frame)
+        elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
+            self._say_checked(frame["call"], "it could not be compiled")
+        elif op == "ping":
+            self._host.send({"ev": "pong", "t": time.monotonic()})
+        else:
+            files.serve(self._root, frame, self._host.send)
+
+    @property
+    def _code_runs(self) -> bool:
+        return self._current is not None and self._current["op"] not in _ERRANDS
 
     def _cancel(self, call: int) -> None:
         """What runs of a call is interrupted, what waits is skipped."""
@@ -132,11 +141,6 @@ class Supervisor:
                 self._ledger.end_early(frame["call"], outcome)
         self._undo.drop_copy("the interpreter was restarted")
         self._lose_worker(outcome, "restart")
-
-    def _put(self, frame: Frame) -> None:
-        refused = files.put(frame)
-        if refused is not None:
-            self._host.send(refused)
 
     # To the worker
 
@@ -186,7 +190,7 @@ class Supervisor:
             self._host.send(self._undo.report())
             self._understudy.begin(self._nested(), self._guard)
         else:
-            files.tell(self._root, errand["budget"], self._host.send)
+            files.serve(self._root, errand, self._host.send)
 
     def _list_files(self, frame: Frame) -> None:
         """First, what the code has written to open files is to be in them."""
