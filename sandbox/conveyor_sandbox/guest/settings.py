@@ -31,6 +31,8 @@ class Settings:
         self._limit = sys.getrecursionlimit()
         self._trace: Any = None
         self._profile: Any = None
+        self._traces = False
+        """Whether these two are on."""
         self.code_runs = False
         """Whether tasks of the code run though no unit does."""
         _signal.signal(_signal.SIGINT, self._miss)
@@ -51,6 +53,7 @@ class Settings:
 
     def trace(self) -> None:
         """The last thing before the code runs: its trace function is not to see calls of ours."""
+        self._traces = True
         sys.setprofile(self._profile)
         sys.settrace(self._trace)
 
@@ -62,8 +65,10 @@ class Settings:
         self._limit = sys.getrecursionlimit()
         if self._limit < _ENOUGH:
             sys.setrecursionlimit(_ENOUGH)
-        self._trace, self._profile = trace, sys.getprofile()
-        sys.setprofile(None)
+        if self._traces:
+            self._trace, self._profile = trace, sys.getprofile()
+            sys.setprofile(None)
+            self._traces = False
         for number in _NUMBERS:
             handler = _signal.getsignal(number)
             if callable(handler) and handler != self._miss:
