@@ -8,7 +8,7 @@ import pytest
 
 from conveyor_sandbox.docker import DockerSandbox
 from conveyor_sandbox.reports import Died
-from conveyor_sandbox.rooms import share_out
+from conveyor_sandbox.rooms import least_memory, share_out
 from conveyor_sandbox.sandbox import Limits, SandboxSpec
 from tests.sandbox.conftest import Lab, open_lab
 
@@ -32,8 +32,12 @@ def fill(place):
 MIB = 1 << 20
 """
 ALL = "for place in ('/workspace', '/tmp', '/dev/shm'): fill(place)\n"
-# What the task file allows at the least, the least with the usual workspace, and the default.
-SIZES = [(128 * MIB, 64 * MIB), (320 * MIB, 256 * MIB), (1024 * MIB, 256 * MIB)]
+# The least that a task file may say for a small workspace and for the usual one; the default.
+SIZES = [
+    (least_memory(16 * MIB), 16 * MIB),
+    (least_memory(256 * MIB), 256 * MIB),
+    (1024 * MIB, 256 * MIB),
+]
 
 
 @pytest.fixture(params=SIZES, ids=lambda sizes: f"{sizes[0] // MIB}m-{sizes[1] // MIB}m")
