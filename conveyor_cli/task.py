@@ -21,12 +21,12 @@ from conveyor_cli.backends.base import Sampling
 from conveyor_cli.dialects.speech import DialectName
 from conveyor_cli.engine.approval import Approve
 from conveyor_cli.engine.policy import Mode
+from conveyor_sandbox.rooms import least_memory
 from conveyor_sandbox.sandbox import MIB, Limits
 from conveyor_tools.loading import Reference
 from conveyor_tools.registry import tool_names
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
-_SMALLEST_MEMORY = 64 * MIB
 _LONGEST_PART = 255
 """Bytes of a file's name."""
 LONGEST_NAME = 100
@@ -177,10 +177,11 @@ class SandboxOptions(_Section):
 
     @model_validator(mode="after")
     def _room_beside_the_workspace(self) -> SandboxOptions:
-        if self.memory - self.workspace_size < _SMALLEST_MEMORY:
+        least = least_memory(self.workspace_size)
+        if self.memory < least:
             raise ValueError(
-                "the workspace is memory too: memory must be at least "
-                f"{_SMALLEST_MEMORY // MIB}m larger than workspace_size"
+                "the workspace is memory too: for this workspace_size memory must be at least "
+                f"{-(-least // MIB)}m"
             )
         return self
 

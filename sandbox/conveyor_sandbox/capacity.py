@@ -5,7 +5,7 @@ from __future__ import annotations
 OPEN_FILES = 1024
 """Descriptors that a process can have."""
 
-_A_FILE = 8192
+_A_FILE = 12 * 1024
 """Bytes of a file system for each file in it: empty files take memory too."""
 _FEWEST_FILES = 1024
 

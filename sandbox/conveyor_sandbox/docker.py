@@ -216,8 +216,9 @@ class DockerSandbox:
             tmpfs={
                 "/workspace": _in_memory(limits.workspace_size, "0755"),
                 "/tmp": _in_memory(rooms.tmp, "1777"),  # noqa: S108 - the container's
+                # The engine's own limits no number of files, which take memory too.
+                "/dev/shm": _in_memory(rooms.shm, "1777"),  # noqa: S108
             },
-            shm_size=rooms.shm,
             binds=[f"{self._meeting.folder}:{_MEETING}:ro"] if self._meeting else [],
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],

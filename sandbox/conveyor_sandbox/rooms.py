@@ -4,7 +4,7 @@ In a container, files in memory and the supervisor's mirror of them count toward
 the processes do, and only processes can be killed to free some. So all that cannot be killed, when
 it is full, leaves room for the supervisor and a fresh worker:
 
-    workspace + /tmp + /dev/shm + mirror + the kernel's and our own share ≤ memory
+    workspace + names of files + /tmp + /dev/shm + mirror + our own ≤ memory
 
 Beyond that, the worker (as large as it likes) is killed first, then its frozen copy (at most half
 of the memory, see `Undo`). Not covered: code that moves itself to the back of the kernel's queue
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from conveyor_sandbox.sandbox import MIB, Limits
 
 _OURS = 48 * MIB
-"""The supervisor, an empty worker, and what the kernel keeps of files' names."""
+"""The supervisor, and an empty worker."""
 _LEAST, _MOST = 4 * MIB, 64 * MIB
 
 
@@ -33,7 +33,7 @@ class Rooms(NamedTuple):
 
 def share_out(limits: Limits) -> Rooms:
     """Of what is left beside the workspace: a quarter for the mirror, an eighth for the others."""
-    spare = limits.memory - limits.workspace_size - _OURS
+    spare = limits.memory - _taken(limits.workspace_size)
     small = min(max(spare // 8, _LEAST), _MOST)
     undo = None if limits.undo is None else min(limits.undo, max(spare // 4, _LEAST))
     return Rooms(tmp=small, shm=small, undo=undo)
@@ -42,3 +42,13 @@ def share_out(limits: Limits) -> Rooms:
 def with_room(limits: Limits) -> Limits:
     """The limits, with a mirror that there is room for."""
     return replace(limits, undo=share_out(limits).undo)
+
+
+def least_memory(workspace_size: int) -> int:
+    """The least limit of memory beside which a workspace can be full."""
+    return _taken(workspace_size) + 4 * _LEAST
+
+
+def _taken(workspace_size: int) -> int:
+    # The kernel keeps about 1.3 kB of an empty file, and the supervisor as much to look at it.
+    return workspace_size + workspace_size // 4 + _OURS

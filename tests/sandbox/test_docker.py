@@ -119,13 +119,13 @@ def test_flags_as_the_engine_tells_them(walls: Lab, engine: docker.DockerClient)
     assert host["Memory"] == host["MemorySwap"] == 256 * MIB
     assert host["MemorySwappiness"] in (0, None)  # control groups of version 2 know none
     assert host["PidsLimit"] == 50
-    assert host["ShmSize"] == share_out(LIMITS).shm
     ulimits = {it["Name"]: (it["Soft"], it["Hard"]) for it in host["Ulimits"]}
     most = LIMITS.workspace_size
     assert ulimits == {"fsize": (most, most), "nofile": (1024, 1024), "core": (0, 0)}
     assert host["NanoCpus"] == 1_000_000_000
     assert host["IpcMode"] == "private"
-    assert set(host["Tmpfs"]) == {"/workspace", "/tmp"}
+    assert set(host["Tmpfs"]) == {"/workspace", "/tmp", "/dev/shm"}
+    assert all("nr_inodes=" in options for options in host["Tmpfs"].values())
     assert [mount["Destination"] for mount in found["Mounts"]] == ["/run/conveyor"]
     assert [mount["RW"] for mount in found["Mounts"]] == [False]
     assert found["Config"]["User"] == "1000:1000"
@@ -172,9 +172,12 @@ def test_user_has_no_rights(walls: Lab) -> None:
 
 
 def test_sizes_of_writable_places(walls: Lab) -> None:
-    """The workspace and `/tmp` are full at their sizes."""
-    code = "[os.statvfs(p).f_blocks * os.statvfs(p).f_frsize for p in ('/workspace', '/tmp')]\n"
-    assert value(walls, "import os\n" + code) == str([32 * MIB, share_out(LIMITS).tmp])
+    """The workspace, `/tmp` and shared memory are full at their sizes."""
+    rooms = share_out(LIMITS)
+    code = "[os.statvfs(p).f_blocks * os.statvfs(p).f_frsize for p in PLACES]\n"
+    assert value(walls, "import os\nPLACES = '/workspace', '/tmp', '/dev/shm'\n" + code) == str(
+        [32 * MIB, rooms.tmp, rooms.shm]
+    )
     said = refused(walls, "open('/workspace/big', 'wb').write(bytes(40 << 20))\n")
     assert "No space left on device" in said or "File too large" in said
     walls.call("os.remove('/workspace/big')\n")
