@@ -127,7 +127,7 @@ def _told(left_out: list[LeftOut]) -> list[dict[str, str]]:
 def _change(change: Change, renamed_from: str | None) -> dict[str, Any]:
     return {
         "path": printable(change.path),
-        "change": describe(change),
+        "change": describe(change, renamed_from),
         "renamed_from": printable(renamed_from) if renamed_from is not None else None,
         "size": None if change.after is None else len(change.after.content),
     }

@@ -201,6 +201,7 @@ def test_huge_counts_are_bounded(conveyor: Command, project: Path) -> None:
     done = work(conveyor, code, "--apply", "always", "--json", "-c", "sandbox.unit_timeout=60")
     assert "20000" in done.json["left_out"][0]["why"]
     assert not done.json["workspace"]["applied"]
+    assert {it["change"] for it in done.json["workspace"]["changes"]} == {"added"}
     assert "not all of the workspace" in done.json["workspace"]["why_not"]
     assert len(done.err.splitlines()) < 1500
     assert snapshot(project) == before
