@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -12,13 +13,21 @@ from rich.console import Console
 
 from conveyor_cli.app import complain
 from conveyor_cli.compose import make_parts
+from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import RunStatus
 from conveyor_cli.engine.policy import Mode
 from conveyor_cli.errors import Terminated
+from conveyor_cli.files.aftermath import Aftermath
+from conveyor_cli.files.harvest import Change
 from conveyor_cli.performance import Performance, ProgressRelay, Shown, Stage, end_parts
 from conveyor_cli.task import Task
 from conveyor_cli.views.progress import shown_progress
 from conveyor_cli.views.text import safe
+from conveyor_sandbox.client import GuestClient
+from conveyor_sandbox.sandbox import Entry
+
+_PATIENCE = 120.0
+"""Seconds that fetching files may take."""
 
 
 class Dialogue:
@@ -29,6 +38,9 @@ class Dialogue:
         self._shown = Shown(plain=plain)
         self._progress = ProgressRelay()
         self._parts = make_parts(task, self._progress, spares=1)
+        self._applied: dict[str, Entry | None] = {}
+        self._applied_in: GuestClient | None = None
+        """The guest whose changes those were: another one knows nothing of them."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,6 +92,22 @@ class Dialogue:
                 raise
             finally:
                 self._progress.show = None
+
+    async def collect(self, *, saving: bool) -> Aftermath:
+        """Fetch what the code has changed so far, and save it if the task says so."""
+        task = self._task if saving else self._task.model_copy(update={"save_files": None})
+        guest = self._parts.workplace.guest
+        if guest is not self._applied_in:
+            self._applied_in = guest
+            self._applied = {}
+        aftermath = Aftermath(task, self._parts.brought, self._applied)
+        if guest is not None:
+            await aftermath.collect(guest.files, _PATIENCE, lambda _: None, RunClock())
+        return aftermath
+
+    def note_applied(self, changes: Iterable[Change]) -> None:
+        """These changes are in the project now."""
+        self._applied.update({change.path: change.after for change in changes})
 
     async def ask(self, prompt: str) -> None:
         """Answer a prompt and print the answer. What ends it early is said, and the talk goes on.

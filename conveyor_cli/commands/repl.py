@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conveyor_cli.commands import options
+from conveyor_cli.commands.ending import settle_files
+from conveyor_cli.errors import Exit
 from conveyor_cli.views.text import one_line
 
 if TYPE_CHECKING:
     from conveyor_cli.dialogue import Dialogue
+    from conveyor_cli.files.aftermath import Aftermath
     from conveyor_cli.task import Task
 
 _HELP = """\
@@ -20,6 +23,8 @@ Type what you want; the answer may run code, whose variables and files stay.
   /mode partial|sequential   run code while it is written, or when it is complete
   /clear                     forget the conversation; variables and files stay
   /reset                     empty the interpreter; files and the conversation stay
+  /diff                      what the code has changed in the --workspace folder's copy
+  /apply                     change the folder itself so
   /help                      this text
   /quit                      leave (also Ctrl-D)
 Ctrl-C stops the answer and takes back its code; once more ends the answer at once."""
@@ -34,6 +39,9 @@ def repl(
     rate: options.Rate = None,
     chunk: options.Chunk = None,
     sandbox: options.SandboxKind = None,
+    save_files: options.SaveFiles = None,
+    workspace: options.WorkspaceFolder = None,
+    apply: options.Apply = None,
     set_: options.Assignments = None,
     *,
     undo: options.Undo = None,
@@ -42,6 +50,9 @@ def repl(
 ) -> None:
     """Talk to an agent. Sandbox, variables, files and conversation stay until you leave."""
     import asyncio
+
+    from conveyor_cli.app import complain
+    from conveyor_cli.engine.events import RunStatus
 
     flags = {
         "mode": mode,
@@ -52,13 +63,21 @@ def repl(
         "chunk": chunk,
         "sandbox": sandbox,
         "undo": undo,
+        "save-files": save_files,
+        "workspace": workspace,
+        "apply": apply,
     }
     settings = options.read_settings(task, flags, set_)
     settings.merged.update(name="repl", prompt="(what the user types)")
-    asyncio.run(_talk(options.trusted_task(settings, trust=trust), plain=plain))
+    aftermath = asyncio.run(_talk(options.trusted_task(settings, trust=trust), plain=plain))
+    problems = settle_files(aftermath, RunStatus.DONE, aftermath.report())
+    for problem in problems:
+        complain(problem)
+    raise typer.Exit(Exit.FAILED if problems else Exit.OK)
 
 
-async def _talk(task: Task, *, plain: bool) -> None:
+async def _talk(task: Task, *, plain: bool) -> Aftermath:
+    """Until they leave; what the code has changed by then."""
     from conveyor_cli.dialogue import Dialogue
     from conveyor_cli.performance import ended_by_signals
     from conveyor_cli.prompting import piped_lines, typed_lines
@@ -75,8 +94,10 @@ async def _talk(task: Task, *, plain: bool) -> None:
             while True:
                 line = await anext(lines, "/quit")
                 if line.startswith("/"):
-                    if not _command(dialogue, line):
-                        return
+                    if line in ("/diff", "/apply"):
+                        await _show_changes(dialogue, apply=line == "/apply")
+                    elif not _command(dialogue, line):
+                        return await dialogue.collect(saving=True)
                 elif line:
                     await _ask(dialogue, line, stay=typed)
 
@@ -95,6 +116,32 @@ async def _ask(dialogue: Dialogue, line: str, *, stay: bool) -> None:
         if not stay:
             raise
         complain(str(error))
+
+
+async def _show_changes(dialogue: Dialogue, *, apply: bool) -> None:
+    from rich.console import Console
+
+    from conveyor_cli.app import complain
+    from conveyor_cli.engine.events import RunStatus
+    from conveyor_cli.files.settling import settle, tell_files
+
+    aftermath = await dialogue.collect(saving=False)
+    if aftermath.workspace is None:
+        complain("there is no --workspace folder")
+        return
+    console = Console(stderr=True, highlight=False)
+    tell_files(aftermath, console)
+    if not aftermath.changes:
+        typer.echo("nothing has changed", err=True)
+        return
+    how = "always" if apply else "never"
+    aftermath.workspace = aftermath.workspace.model_copy(update={"apply": how})
+    report = aftermath.report()
+    wrong = settle(aftermath, RunStatus.DONE, report, console, None)
+    if report["workspace"]["applied"]:
+        dialogue.note_applied(aftermath.changes)
+    if wrong:
+        complain(wrong)
 
 
 def _command(dialogue: Dialogue, line: str) -> bool:

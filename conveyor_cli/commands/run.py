@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conveyor_cli.commands import options
+from conveyor_cli.commands.ending import settle_files
 from conveyor_cli.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
     report = performance.report
     if not as_json and not stream and report["answer"]:
         typer.echo(safe(str(report["answer"])))
-    problems = _settle(performance)
+    problems = settle_files(performance.aftermath, performance.status, report)
     if as_json:
         typer.echo(json.dumps(report))
     if performance.error is not None:
@@ -99,28 +100,3 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
     for problem in problems:
         complain(problem)
     return Exit.FAILED if problems else Exit.OK
-
-
-def _settle(performance: Performance) -> list[str]:
-    """Tell of the run's files, and apply its changes if wanted. Returns what went wrong."""
-    import sys
-
-    from rich.console import Console
-
-    from conveyor_cli.files.settling import settle, tell_files
-    from conveyor_cli.views.question import someone_types
-
-    aftermath, report = performance.aftermath, performance.report
-    console = Console(stderr=True, highlight=False)
-    tell_files(aftermath, console)
-    ask = _confirm if someone_types() and sys.stderr.isatty() else None
-    wrong = settle(aftermath, performance.status, report, console, ask)
-    return [problem for problem in (aftermath.problem, wrong) if problem]
-
-
-def _confirm(question: str) -> bool:
-    """Ask on the terminal; giving up is a no."""
-    try:
-        return typer.confirm(question, default=False, err=True)
-    except typer.Abort:
-        return False

@@ -37,7 +37,10 @@ class Brought:
 class Aftermath:
     """The files of one run of a task, from the end of its last call on."""
 
-    def __init__(self, task: Task, brought: Brought) -> None:
+    def __init__(
+        self, task: Task, brought: Brought, applied: Mapping[str, Entry | None] | None = None
+    ) -> None:
+        """`applied`: what was applied to the project already, from this same sandbox."""
         self.workspace = task.workspace
         self.project = brought.project
         self.save_to = task.save_files
@@ -49,6 +52,7 @@ class Aftermath:
         """Why not all could be had or saved."""
         self.complete = False
         self._brought = brought
+        self._applied = applied or {}
 
     async def collect(self, files: Files, patience: float, emit: Emit, clock: RunClock) -> None:
         """Fetch what differs from what was put in and save it, in at most so many seconds."""
@@ -56,7 +60,7 @@ class Aftermath:
             return
         try:
             async with asyncio.timeout(patience):
-                found = await harvest(files, self._brought.entries(), self._brought.size)
+                found = await harvest(files, self._before(), self._brought.size)
         except TimeoutError:
             self.problem = f"files could not be fetched within {patience:g} s"
             return
@@ -72,6 +76,11 @@ class Aftermath:
             emit(FileChanged(now, printable(change.path), describe(change)))
         for file in self.saved.files:
             emit(FileSaved(now, printable(file.path), file.size, printable(file.saved_as)))
+
+    def _before(self) -> dict[str, Entry]:
+        """What the workspace is compared with."""
+        merged = {**self._brought.entries(), **self._applied}
+        return {path: entry for path, entry in merged.items() if entry is not None}
 
     def _compare(self, found: Harvest) -> None:
         if self.project is None:
@@ -127,7 +136,7 @@ def _told(left_out: list[LeftOut]) -> list[dict[str, str]]:
 def _change(change: Change, renamed_from: str | None) -> dict[str, Any]:
     return {
         "path": printable(change.path),
-        "change": describe(change),
+        "change": describe(change, renamed_from),
         "renamed_from": printable(renamed_from) if renamed_from is not None else None,
         "size": None if change.after is None else len(change.after.content),
     }

@@ -40,15 +40,15 @@ def describe(change: Change, renamed_from: str | None = None) -> str:
 
 def renames(changes: Iterable[Change]) -> dict[str, str]:
     """Old paths by new ones, where a file was removed and an equal one was added."""
-    removed: dict[bytes, list[str]] = {}
+    removed: dict[Entry, list[str]] = {}
     changes = list(changes)
     for change in changes:
         if change.after is None and change.before is not None and change.before.content:
-            removed.setdefault(change.before.content, []).append(change.path)
+            removed.setdefault(change.before, []).append(change.path)
     found = {}
     for change in changes:
         if change.before is None and change.after is not None:
-            same = removed.get(change.after.content)
+            same = removed.get(change.after)
             if same:
                 found[change.path] = same.pop()
     return found

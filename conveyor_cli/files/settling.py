@@ -94,7 +94,7 @@ def _unwanted(aftermath: Aftermath, status: RunStatus, ask: Ask) -> str:
     assert aftermath.workspace is not None
     how = aftermath.workspace.apply
     if how == "never":
-        return "apply is never"
+        return "say --apply ask or always"
     if not aftermath.complete:
         return "not all of the workspace could be looked at"
     if status in (RunStatus.INTERRUPTED, RunStatus.TERMINATED):

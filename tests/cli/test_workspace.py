@@ -201,6 +201,7 @@ def test_huge_counts_are_bounded(conveyor: Command, project: Path) -> None:
     done = work(conveyor, code, "--apply", "always", "--json", "-c", "sandbox.unit_timeout=60")
     assert "20000" in done.json["left_out"][0]["why"]
     assert not done.json["workspace"]["applied"]
+    assert {it["change"] for it in done.json["workspace"]["changes"]} == {"added"}
     assert "not all of the workspace" in done.json["workspace"]["why_not"]
     assert len(done.err.splitlines()) < 1500
     assert snapshot(project) == before
@@ -219,3 +220,32 @@ def test_errors(conveyor: Command, project: Path) -> None:
     done = conveyor("run", task)
     assert done.code == 2
     assert "t.yaml:2: workspace.apply" in done.complaint
+
+
+def test_a_talk_about_a_project(conveyor: Command, project: Path) -> None:
+    """`/diff` and `/apply` know what was applied already; at the end the rest is asked about."""
+    forth = "open('src/main.py', 'w').write('print(2)\\n')"
+    back = "open('src/main.py', 'w').write('print(1)\\n')\nimport os\nos.remove('gone.txt')"
+    script = conveyor.script(f"```python\n{forth}\n```", "one", f"```python\n{back}\n```", "two")
+    lines = "first\n/diff\n/apply\n/diff\nsecond\n/diff\n"
+    done = conveyor("repl", "--script", script, "--rate", "5000", "--sandbox", "local",
+                    "--workspace", "project", stdin=lines)  # fmt: skip
+    assert done.code == 0
+    assert done.err.count("+print(2)\n") == 2
+    assert "1 change applied to" in done.err
+    assert "nothing has changed" in done.err
+    assert done.err.count("-print(2)\n+print(1)\n") == 2
+    assert "2 changes not applied" in done.err
+    assert (project / "src/main.py").read_text() == "print(2)\n"
+    assert (project / "gone.txt").exists()
+
+
+def test_a_talk_applies_at_its_end(conveyor: Command, project: Path) -> None:
+    """And saves, if it was told to."""
+    script = conveyor.script("```python\nopen('new.txt', 'w').write('new')\n```", "one")
+    done = conveyor("repl", "--script", script, "--rate", "5000", "--sandbox", "local",
+                    "--workspace", "project", "--apply", "always", "--save-files", "out",
+                    stdin="first\n")  # fmt: skip
+    assert done.code == 0
+    assert (project / "new.txt").read_text() == "new"
+    assert (conveyor.folder / "out/new.txt").read_text() == "new"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conveyor_cli.files.applying import applicable, apply, conflicts
 from conveyor_cli.files.harvest import Change
@@ -105,6 +108,57 @@ def test_a_folder_with_files_that_were_not_copied_stays(root: Path) -> None:
     with pytest.raises(NotAppliedError):
         apply(ALL, root)
     assert snapshot(root) == before
+
+
+NAMES = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
+CONTENTS = st.builds(Entry, st.sampled_from([b"", b"1", b"2\r\n"]), st.booleans())
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> dict[str, Entry]:
+    """Files by path, none of which is a folder of another."""
+    tree: dict[str, Entry] = {}
+    for path, entry in draw(st.dictionaries(NAMES, CONTENTS, max_size=6)).items():
+        if not any(
+            f"{it}/".startswith(f"{path}/") or f"{path}/".startswith(f"{it}/") for it in tree
+        ):
+            tree[path] = entry
+    return tree
+
+
+def files_of(root: Path) -> dict[str, Entry]:
+    return {
+        str(path.relative_to(root)): Entry(path.read_bytes(), bool(path.stat().st_mode & 0o100))
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+@given(before=trees(), after=trees(), fails=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_any_tree_becomes_any_other_or_stays(
+    before: dict[str, Entry], after: dict[str, Entry], *, fails: bool
+) -> None:
+    """With the last change impossible, everything is as it was, folders and modes included."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for path, entry in before.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(entry.content)
+            (root / path).chmod(0o755 if entry.executable else 0o644)
+        paths = sorted({*before, *after})
+        changes = [Change(it, before.get(it), after.get(it)) for it in paths]
+        changes = [it for it in changes if it.before != it.after]
+        assert conflicts(changes, root) == []
+        if fails:
+            (root / "zz").write_bytes(b"theirs")
+            old = snapshot(root)
+            with pytest.raises(NotAppliedError):
+                apply([*changes, Change("zz", None, Entry(b"ours"))], root)
+            assert snapshot(root) == old
+        else:
+            apply(changes, root)
+            assert files_of(root) == after
 
 
 def test_conflicts(root: Path) -> None:
