@@ -98,6 +98,7 @@ _FLAGS = {
     "rate": ("model", "rate"),
     "chunk": ("model", "chunk"),
     "sandbox": ("sandbox", "kind"),
+    "image": ("sandbox", "image"),
     "undo": ("sandbox", "undo"),
 }
 
