@@ -34,6 +34,22 @@ async def measure_starts(sandbox: Sandbox, units: int) -> list[float]:
     return starts[_WARM_UP:]
 
 
+async def measure_round_trips(sandbox: Sandbox, units: int) -> list[float]:
+    """Seconds from sending a unit to an idle sandbox until its end is told, by our clock.
+
+    Starts the sandbox and stops it. Raises SandboxError.
+    """
+    trips = []
+    async with _started(sandbox) as (guest, reports):
+        for index in range(_WARM_UP + units):
+            await asyncio.sleep(_IDLE)
+            sent = time.monotonic()
+            guest.run(UnitKey(1, index), "x = 1\n", index + 1)
+            await _finished(reports)
+            trips.append(time.monotonic() - sent)
+    return trips[_WARM_UP:]
+
+
 async def measure_gaps(sandbox: Sandbox, units: int) -> list[float]:
     """Seconds between the end of a unit and the start of the next, which was sent long before.
 

@@ -161,6 +161,87 @@ def start(
 
 
 @app.command()
+def cold(
+    sandbox: options.SandboxKind = None,
+    pairs: Annotated[int, typer.Option(min=2, help="Pairs that count.")] = 15,
+    *,
+    json: Json = False,
+) -> None:
+    """How long until a sandbox is ready: cold, beside a bare `docker run` in turn; from the pool.
+
+    Medians. The ratio is the median over the pairs. Without Docker there is nothing beside it.
+    """
+    import asyncio
+    from json import dumps
+    from statistics import median
+
+    from conveyor_cli.bench.cold import measure_cold, measure_pairs, measure_pool
+    from conveyor_cli.compose import sandbox_maker
+
+    task = _task(sandbox)
+    make = sandbox_maker(task.sandbox)
+
+    async def run() -> dict[str, object]:
+        row: dict[str, object] = {"kind": make().kind}
+        if row["kind"] == "docker":
+            found = await measure_pairs(make, task.sandbox.image, pairs)
+            row["cold_ms"] = round(median(ours for ours, _ in found) * 1000, 1)
+            row["docker_run_ms"] = round(median(bare for _, bare in found) * 1000, 1)
+            row["ratio"] = round(median(ours / bare for ours, bare in found), 4)
+        else:
+            times = [await measure_cold(make) for _ in range(pairs)]
+            row["cold_ms"] = round(median(times) * 1000, 1)
+        row["from_pool_ms"] = round(median(await measure_pool(make, pairs)) * 1000, 3)
+        return row
+
+    row = asyncio.run(run())
+    if json:
+        typer.echo(dumps(row))
+    else:
+        _print_table([row])
+
+
+@app.command()
+def jupyter(
+    sandbox: options.SandboxKind = None,
+    units: Annotated[int, typer.Option(min=10, help="Statements that count.")] = 300,
+    *,
+    json: Json = False,
+) -> None:
+    """A statement's round trip, to a sandbox and to a Jupyter kernel on this machine.
+
+    From sending `x = 1` until its end is told. The kernel (ipykernel, jupyter_client, to be
+    installed beside Conveyor) is an ordinary process, no sandbox.
+    """
+    import asyncio
+    from json import dumps
+    from statistics import median, quantiles
+
+    from conveyor_cli.bench import jupyter as kernel
+    from conveyor_cli.bench.cold import measure_cold
+    from conveyor_cli.bench.start import measure_round_trips
+    from conveyor_cli.compose import sandbox_maker
+
+    make = sandbox_maker(_task(sandbox).sandbox)
+
+    def row(what: str, ready: float, trips: list[float]) -> dict[str, object]:
+        p50, p99 = (round(quantiles(trips, n=100)[it] * 1000, 3) for it in (49, 98))
+        return {"what": what, "ready_ms": round(ready * 1000, 1), "p50_ms": p50, "p99_ms": p99}
+
+    ready = median(asyncio.run(measure_cold(make)) for _ in range(3))
+    rows = [row(make().kind, ready, asyncio.run(measure_round_trips(make(), units)))]
+    if kernel.is_installed():
+        rows.append(row("jupyter kernel", *kernel.measure_kernel(units)))
+    else:
+        typer.echo("no Jupyter kernel to compare with: pip install ipykernel jupyter_client",
+                   err=True)  # fmt: skip
+    if json:
+        typer.echo(dumps(rows))
+    else:
+        _print_table(rows)
+
+
+@app.command()
 def undo(
     sandbox: options.SandboxKind = None,
     rounds: Annotated[int, typer.Option(min=3, help="Calls at each size.")] = 20,

@@ -116,6 +116,7 @@ _FLAGS = {
     "rate": ("model", "rate"),
     "chunk": ("model", "chunk"),
     "sandbox": ("sandbox", "kind"),
+    "image": ("sandbox", "image"),
     "undo": ("sandbox", "undo"),
     "save-files": ("save_files",),
     "workspace": ("workspace", "from"),

@@ -1,4 +1,4 @@
-"""`conveyor sandbox`: the images that sandboxes are made from, and what killed runs left."""
+"""`conveyor sandbox`: images, a prompt in a sandbox, and what killed runs left."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from conveyor_cli.commands import options
 from conveyor_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     import docker
 
+    from conveyor_cli.task import Task
     from conveyor_sandbox.image import ImageInfo
     from conveyor_sandbox.sandbox import Progress
 
 app = typer.Typer(
     name="sandbox",
-    help="Build, list and clean up what sandboxes are made from.",
+    help="Build, list and clean up what sandboxes are made from, or look into one.",
     no_args_is_help=True,
 )
 
@@ -118,6 +120,81 @@ def prune() -> None:
         typer.echo(f"removed {line}")
     if not removed:
         typer.echo("nothing to remove", err=True)
+
+
+@app.command()
+def shell(
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TASK]", help="Task file whose sandbox to open.", show_default=False
+        ),
+    ] = None,
+    sandbox: options.SandboxKind = None,
+    image: Annotated[str | None, typer.Option(metavar="NAME", help="The image to use.")] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="Copy a file into the workspace, by this name."),
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Run this Python code, and leave.")
+    ] = None,
+    set_: options.Assignments = None,
+) -> None:
+    """Open a Python prompt in a fresh sandbox, as a model's code sees it.
+
+    Try there what a model could do: which modules and files are there, what the limits are, what is
+    refused. An empty line ends a block; Ctrl-C interrupts what runs; Ctrl-D leaves, and nothing is
+    left. Code can also come from a pipe: conveyor sandbox shell < program.py
+    """
+    import asyncio
+
+    settings = options.read_settings(task, {"sandbox": sandbox, "image": image}, set_)
+    settings.merged.setdefault("name", "shell")
+    settings.merged.setdefault("prompt", "-")
+    for it in file or ():
+        name, equals, path = it.partition("=")
+        if not equals:
+            raise UsageError(f"--file {it}: write NAME=PATH")
+        settings.merged.setdefault("sandbox", {}).setdefault("files", {})[name] = path
+    raise typer.Exit(asyncio.run(_open_shell(settings.task(), code)))
+
+
+async def _open_shell(task: Task, code: str | None) -> int:
+    """In a sandbox of the task; the exit code of what ran, or 0 where someone typed."""
+    import sys
+    from contextlib import aclosing
+
+    from rich.console import Console
+
+    from conveyor_cli import prompting
+    from conveyor_cli.compose import sandbox_maker
+    from conveyor_cli.performance import ended_by_signals
+    from conveyor_cli.shell import Shell
+    from conveyor_cli.views.progress import shown_progress
+
+    place = sandbox_maker(task.sandbox)()
+    with ended_by_signals():
+        try:
+            with shown_progress(Console(stderr=True)) as progress:
+                guest = await place.start(progress)
+            opened = Shell(guest)
+            if code is not None:
+                return await opened.run(_once(code))
+            if not sys.stdin.isatty():
+                return await opened.run(prompting.piped_text())
+            version = ".".join(map(str, guest.python))
+            typer.echo(f"Python {version} in the {place.kind} sandbox; Ctrl-D leaves", err=True)
+            async with aclosing(prompting.typed_code(opened.is_complete)) as texts:
+                async for text in texts:
+                    await opened.run(_once(text))
+            return 0
+        finally:
+            await place.stop()
+
+
+async def _once(text: str) -> AsyncIterator[str]:
+    yield text
 
 
 @contextmanager

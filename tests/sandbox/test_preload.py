@@ -111,6 +111,7 @@ def test_calls_are_taken_back_as_usual(make: Maker) -> None:
         assert lab.roll_back().lost == ()
         call = lab.call(_LOADED, "import os; print('x' in globals(), os.listdir())\n")
         assert call.stdout == "True\nFalse []\n"
+        assert lab.checkpoint().why_not == ""
         assert lab.call(_PROCESSES).stdout == _USUAL
 
 
