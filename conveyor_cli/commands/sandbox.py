@@ -168,12 +168,12 @@ async def _open_shell(task: Task, code: str | None) -> int:
     from rich.console import Console
 
     from conveyor_cli import prompting
-    from conveyor_cli.compose import sandbox_maker
+    from conveyor_cli.compose import bring, sandbox_maker
     from conveyor_cli.performance import ended_by_signals
     from conveyor_cli.shell import Shell
     from conveyor_cli.views.progress import shown_progress
 
-    place = sandbox_maker(task.sandbox)()
+    place = sandbox_maker(task.sandbox, brought=bring(task))()
     with ended_by_signals():
         try:
             with shown_progress(Console(stderr=True)) as progress:

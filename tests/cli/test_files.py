@@ -88,9 +88,8 @@ def test_hostile_files(conveyor: Command, sandbox: str) -> None:
     (out / "taken").write_text("theirs")
     (out / "pointed").symlink_to(outside / "new")
     (out / "there").symlink_to(outside)
-    options = ("--save-files", "out", "--json", "-c", "sandbox.workspace_size=96m")
+    options = ("--save-files", "out", "--json")
     code = HOSTILE if sandbox == "docker" else HOSTILE.replace("200 *", "60 *")
-    options += () if sandbox == "docker" else ("-c", "sandbox.workspace_size=64m")
     done = run_code(conveyor, sandbox, code, *options)
     assert done.json["calls"][0]["status"] == "ok", done.json["calls"]
     assert not list(outside.iterdir())
