@@ -26,7 +26,10 @@ class Figures:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._pyplot: Optional[ModuleType] = None
-        sys.meta_path.insert(0, self)
+        if _PYPLOT in sys.modules:  # imported beforehand
+            self._adopt(sys.modules[_PYPLOT])
+        else:
+            sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """For the import system: only pyplot is ours, and only to look after it."""
