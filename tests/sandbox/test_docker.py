@@ -269,6 +269,41 @@ def make_image(engine: docker.DockerClient, name: str, files: dict[str, str]) ->
     engine.api.import_image_from_data(out.getvalue(), repository=name, tag="latest")
 
 
+def build_image(engine: docker.DockerClient, name: str, files: dict[str, str]) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for path, text in files.items():
+            header = tarfile.TarInfo(path)
+            header.mode = 0o755
+            header.size = len(text)
+            tar.addfile(header, io.BytesIO(text.encode()))
+    out.seek(0)
+    engine.images.build(fileobj=out, custom_context=True, tag=name, rm=True)
+
+
+def test_image_without_ctypes(engine: docker.DockerClient) -> None:
+    """It works, and what is weaker there is said."""
+    name = "conveyor-test-no-ctypes"
+    dockerfile = "FROM conveyor-sandbox\nENV PYTHONPATH=/no\nCOPY ctypes.py /no/ctypes.py\n"
+    build_image(engine, name, {"Dockerfile": dockerfile, "ctypes.py": "raise ImportError\n"})
+    told: list[str] = []
+
+    async def scenario() -> None:
+        sandbox = DockerSandbox(SandboxSpec(image=name))
+        try:
+            await sandbox.start(lambda text, _fraction: told.append(text))
+        finally:
+            await sandbox.stop()
+
+    try:
+        asyncio.run(scenario())
+        with open_lab(DockerSandbox(SandboxSpec(image=name))) as lab:
+            assert lab.alive()
+    finally:
+        engine.api.remove_image(name)
+    assert f"code in image {name} can end its own sandbox: its python3 has no ctypes" in told
+
+
 @pytest.mark.usefixtures("nothing_left")
 def test_image_without_python(engine: docker.DockerClient) -> None:
     """One line that names the image and what to do."""
@@ -289,16 +324,7 @@ def test_image_with_something_else_as_python(engine: docker.DockerClient) -> Non
     name = "conveyor-test-bad-python"
     dockerfile = "FROM conveyor-sandbox\nENTRYPOINT []\nENV PATH=/bad\nCOPY python3 /bad/python3\n"
     script = "#!/bin/sh\necho too old >&2\nexit 78\n"
-    files = {"Dockerfile": dockerfile, "python3": script}
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for path, text in files.items():
-            header = tarfile.TarInfo(path)
-            header.mode = 0o755
-            header.size = len(text)
-            tar.addfile(header, io.BytesIO(text.encode()))
-    out.seek(0)
-    engine.images.build(fileobj=out, custom_context=True, tag=name, rm=True)
+    build_image(engine, name, {"Dockerfile": dockerfile, "python3": script})
     try:
         error = fail_to_start(DockerSandbox(SandboxSpec(image=name)))
     finally:

@@ -89,11 +89,14 @@ class Mirror:
         self._limit = limit
         self._kept: Optional[Dict[bytes, _Kept]] = {}
         """None: there are too many files."""
+        self._mode = 0o755
+        """The folder's own."""
 
     def refresh(self) -> None:
         """Bring it up to date; only what has changed is read."""
         before = self._kept or {}
         now = time.time_ns()
+        self._mode = stat.S_IMODE(os.stat(self._root).st_mode)
         self._kept = None
         try:
             found = scan(self._root)
@@ -124,7 +127,12 @@ class Mirror:
         if self._kept is None:
             return ["the workspace's files (there were more than %d)" % _MOST_FILES]
         lost: List[str] = []
-        for problem in (*self._remove_new(), *self._bring_back()):
+        with contextlib.suppress(OSError):  # if it stays closed, that is named below
+            os.chmod(self._root, self._mode | stat.S_IRWXU)
+        problems = [*self._remove_new(), *self._bring_back()]
+        with contextlib.suppress(OSError):
+            os.chmod(self._root, self._mode)
+        for problem in problems:
             if len(lost) == 3:  # noqa: PLR2004
                 lost.append("more files")
                 break
@@ -151,6 +159,8 @@ class Mirror:
                     if kept is None or not _same_kind(kept.status, status):
                         _remove(path, status)
                     elif stat.S_ISDIR(status.st_mode):
+                        if status.st_mode != kept.status.st_mode:
+                            os.chmod(path, stat.S_IMODE(kept.status.st_mode))  # it may be closed
                         folders.append(path)
                 except OSError as problem:
                     lost.append(_problem(path, problem))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.sandbox.hostile.arena import Program, Programs
 
-DOCKER, LOCAL = ("docker",), ("local",)
+LOCAL, BOTH = ("local",), ("docker", "local")
 GONE = "ENOENT"
 CLOSED = "EACCES|EPERM|ENOENT|EROFS"
 
@@ -109,6 +109,14 @@ RIGHTS: Programs = {
     "a better priority": Program("os.setpriority(os.PRIO_PROCESS, 0, -5)", "EACCES|EPERM", "os.setpriority(os.PRIO_PROCESS, 0, 0)"),
     "a higher limit": Program("resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 19, 1 << 19))", "ValueError|EPERM", "resource.setrlimit(resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))"),
     "core dumps": Program("claim(resource.getrlimit(resource.RLIMIT_CORE) != (0, 0))", "Stopped", "resource.getrlimit(resource.RLIMIT_CORE)"),
+    "more processes": Program("claim(not 0 < resource.getrlimit(resource.RLIMIT_NPROC)[1] <= 128)", "Stopped", "resource.getrlimit(resource.RLIMIT_NPROC)", LOCAL),
+    "more memory of its own": Program("claim(not 0 < resource.getrlimit(resource.RLIMIT_DATA)[1] <= 1 << 30)", "Stopped", "resource.getrlimit(resource.RLIMIT_DATA)", LOCAL),
+    "more descriptors": Program("claim(not 0 < resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 1024)", "Stopped", "resource.getrlimit(resource.RLIMIT_NOFILE)"),
+    "memory outside of limits": Program("os.memfd_create('x')", "ENOSYS", "open('/dev/shm/memory', 'w')", LOCAL),
+    **{
+        f"the host's {name} namespace": Program(f"claim(os.readlink('/proc/self/ns/{name}') == NAMESPACES[{name!r}])", "Stopped", f"os.readlink('/proc/self/ns/{name}')", kinds)
+        for name, kinds in {"mnt": BOTH, "pid": BOTH, "net": BOTH, "ipc": BOTH, "uts": BOTH, "user": LOCAL, "cgroup": LOCAL}.items()
+    },
     "more memory that stays": Program("claim(libc.mlock(ctypes.create_string_buffer(64 << 20), 64 << 20) == 0)", "Stopped", "claim(libc.mlock(ctypes.create_string_buffer(4096), 4096) == 0)"),
 }  # fmt: skip
 

@@ -1,0 +1,142 @@
+"""Code that speaks for others: forged frames and results, and limits kept when it starves us.
+
+What it writes to the interpreter's own connection is in `test_guest`, calls of the host's functions
+in `test_nested`, escape sequences on their way to a terminal in the tests of `views`.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conveyor_sandbox.reports import Checkpoint, Died, Ended, Finished, RolledBack, Started
+from tests.sandbox.conftest import KINDS, Lab, LabMaker
+from tests.sandbox.hostile.arena import Arena, open_arena
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
+    with open_arena(request.param) as arena:
+        yield arena
+
+
+FRAME = '{"ev": "ended", "call": %d, "status": "ok", "error": null, "result": "forged", "t": 1.0}'
+WAYS = {
+    "standard output": "os.write(1, line)",
+    "standard error": "os.write(2, line)",
+    "the supervisor's output": "os.write(os.open('/proc/1/fd/1', os.O_WRONLY), line)",
+    "the supervisor's input": "os.write(os.open('/proc/1/fd/0', os.O_WRONLY), line)",
+    "every descriptor": "for fd in range(3, 500):\n  try: os.write(fd, line)\n"
+    "  except OSError: pass",
+    "a socket where ours was": "socket.socket(1).connect('/run/conveyor/socket')",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_forged_result(arena: Arena, way: str) -> None:
+    """A frame of the supervisor's, written wherever it can be, is output or nothing."""
+    lab = arena.lab
+    number = lab.calls + 1
+    line = (FRAME % number + "\n").encode()
+    code = f"line = {line!r}\ntry:\n {WAYS[way]}\nexcept OSError: pass\n"
+    call = lab.call(code, "'true'\n")
+    assert [type(it) for it in call.reports if isinstance(it, Started | Finished | Ended)] == [
+        Started, Finished, Started, Finished, Ended,
+    ]  # fmt: skip
+    assert call.outcome.result == "'true'"
+    assert lab.alive()
+
+
+@pytest.mark.parametrize("event", [Checkpoint, RolledBack])
+def test_forged_answers_of_the_supervisor(arena: Arena, event: type) -> None:
+    """The worker's own connection takes no words of the supervisor's."""
+    name = {Checkpoint: "checkpoint", RolledBack: "rolled_back"}[event]
+    line = f'{{"ev": "{name}", "call": 1, "lost": [], "t": 1.0}}\n'.encode()
+    code = f"import socket, time; socket.socket(fileno=500).sendall({line!r}); time.sleep(100)\n"
+    call = arena.lab.call(code)
+    assert call.kinds == ["crash"]
+    assert not call.of(event)
+    assert arena.lab.alive()
+
+
+class Bomb:
+    """Does something where it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, int]]:
+        return os.mkdir, (self.path, 0o700)
+
+
+@pytest.mark.parametrize("shown", ["{0!r}\n", "print({0!r})\n", "raise ValueError({0!r})\n"])
+def test_pickles_in_results(arena: Arena, tmp_path: Path, shown: str) -> None:
+    """A result, output or an error is text to us: nothing in it is ever loaded."""
+    folder = tmp_path / "loaded"
+    bomb = pickle.dumps(Bomb(str(folder)))
+    inside = pickle.dumps(Bomb("/tmp/loaded"))
+    control = f"import os, pickle; pickle.loads({inside!r}); os.rmdir('/tmp/loaded')\n"
+    assert arena.lab.call(control).kinds == ["ok"]
+    arena.lab.call(shown.format(bomb))
+    arena.lab.call(
+        f"class A:\n    def __repr__(self): return {bomb.decode('latin-1')!r}\n", "A()\n"
+    )
+    assert not folder.exists()
+    assert arena.lab.alive()
+
+
+STARVE = """
+import os, time
+for _ in range(60):
+    if not os.fork():
+        while True: pass
+{}
+while True: pass
+"""
+HOW = {
+    "by many processes": "",
+    "by children that die": "for _ in range(3):\n if not os.fork():\n"
+    "  while True:\n   pid = os.fork()\n   if not pid: os._exit(0)\n   os.waitpid(pid, 0)\n",
+    "by output": "for fd in (1, 2):\n if not os.fork():\n"
+    "  while True: os.write(fd, b'x' * 65536)\n",
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_limit_of_a_unit_though_we_starve(make_lab: LabMaker, how: str) -> None:
+    """The supervisor keeps the limit with sixty others at the processors; alone, a unit is fine."""
+    with make_lab(unit_timeout=1.0) as lab:
+        assert lab.call("x = sum(range(1000))\n").kinds == ["ok"]
+        began = time.monotonic()
+        call = lab.call(STARVE.format(HOW[how]))
+        assert call.kinds == ["timeout"]
+        assert time.monotonic() - began < 8
+        lab.guest.restart()
+        assert lab.alive()
+
+
+def test_limit_from_outside(make_lab: LabMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the supervisor ended, stopped or lied for, the host gives the sandbox up by itself."""
+    with make_lab(unit_timeout=0.5) as lab:
+        monkeypatch.setattr(lab.guest, "_patience", 2.0)
+        stop(lab)
+        began = time.monotonic()
+        lab.send("x = 1\n")
+        died = lab.until()[-1]
+        assert isinstance(died, Died)
+        assert time.monotonic() - began < 6
+
+
+def stop(lab: Lab) -> None:
+    """Stop the sandbox's first process, as nothing in it can: from the host."""
+    if lab.sandbox.kind == "docker":
+        lab.sandbox._client.api.pause(lab.sandbox._container)
+        return
+    outer = lab.sandbox._process.pid
+    children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
+    os.kill(int(children[0]), 19)
