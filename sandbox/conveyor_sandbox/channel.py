@@ -37,5 +37,7 @@ class StreamChannel:
             self._writer.write(data)
 
     def close(self) -> None:
-        # Not `close`, which waits until all is sent: a guest that hangs never takes it.
-        self._writer.transport.abort()
+        # Not `close`, which waits until all is sent: a guest that hangs never takes it. A pipe
+        # whose other end was killed has closed itself, and does not bear to be closed again.
+        if not self._writer.transport.is_closing():
+            self._writer.transport.abort()
