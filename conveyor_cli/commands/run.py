@@ -82,9 +82,13 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
     report = performance.report
     if not as_json and not stream and report["answer"]:
         typer.echo(safe(str(report["answer"])))
-    problems = settle_files(performance.aftermath, performance.status, report)
-    if as_json:
-        typer.echo(json.dumps(report))
+    try:
+        problems = settle_files(performance.aftermath, performance.status, report)
+    finally:  # also if Ctrl-C comes meanwhile
+        if as_json:
+            typer.echo(json.dumps(report))
+    for problem in problems:
+        complain(problem)
     if performance.error is not None:
         raise performance.error
     codes = {
@@ -96,7 +100,6 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
     if performance.status in codes:
         complain(str(report["reason"]))
         return codes[performance.status]
-    problems += report["unmet"]
-    for problem in problems:
+    for problem in report["unmet"]:
         complain(problem)
-    return Exit.FAILED if problems else Exit.OK
+    return Exit.FAILED if problems or report["unmet"] else Exit.OK

@@ -24,6 +24,8 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What a file system says that knows no second name of a file."""
 _PART = 1024 * 1024
+_LARGEST = 1024 * _PART
+"""Bytes of a file that is read to be compared."""
 
 
 class Folder:
@@ -84,6 +86,8 @@ class Folder:
                     raise IsADirectoryError(errno.EISDIR, "a folder")
                 if not stat.S_ISREG(status.st_mode):
                     raise OSError(errno.EINVAL, "not an ordinary file")
+                if status.st_size > _LARGEST:
+                    raise OSError(errno.EFBIG, "larger than anything that is copied")
                 with os.fdopen(os.open(name, _READ, dir_fd=fd), "rb") as file:
                     return Entry(file.read(), bool(status.st_mode & stat.S_IXUSR))
         except (FileNotFoundError, NotADirectoryError):

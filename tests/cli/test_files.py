@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import Command, Done, finish, named, records
+from tests.cli.command import Command, Done, docker, finish, named, records
 
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 SANDBOXES = ["local", DOCKER]
@@ -153,6 +153,25 @@ def test_a_folder_that_cannot_be_had(conveyor: Command) -> None:
     done = run_code(conveyor, "local", "open('a', 'w')", "--save-files", "out")
     assert (done.code, done.out) == (1, "done\n")
     assert "--save-files out" in done.complaint
+
+
+@pytest.mark.docker
+def test_a_sandbox_that_is_gone(conveyor: Command) -> None:
+    """Its files went with it; the project is not taken for deleted."""
+    (conveyor.folder / "project").mkdir()
+    conveyor.write("project/mine", "mine")
+    code = "import os, time\nos.remove('mine')\nprint('begun', flush=True)\ntime.sleep(60)"
+    script = conveyor.script(f"```python\n{code}\n```", "done")
+    process = conveyor.start("run", "-p", "hi", "--script", script, "--rate", "5000", "--sandbox",
+                             "docker", "--save-files", "out", "--workspace", "project", "--apply",
+                             "always", "--json")  # fmt: skip
+    conveyor.wait_for("begun")
+    (container,) = conveyor.containers()
+    docker("kill", container)
+    done = finish(process)
+    assert done.json["calls"][0]["error"]["kind"] == "sandbox_died"
+    assert (done.json["files"], done.json["workspace"]["changes"]) == ([], [])
+    assert below(conveyor.folder / "project") == {"mine": b"mine"}
 
 
 def test_a_task_does_not_choose_where_files_go(conveyor: Command) -> None:

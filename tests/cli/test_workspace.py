@@ -143,7 +143,7 @@ def test_a_run_that_was_stopped_applies_nothing(
     assert snapshot(project) == before
 
 
-@pytest.mark.parametrize("key", ["y", "n"])
+@pytest.mark.parametrize("key", ["y\r", "n\r", "\r", "\x03"], ids=["y", "n", "enter", "ctrl-c"])
 def test_the_user_is_asked(conveyor: Command, project: Path, key: str) -> None:
     """On a terminal, after the diff, which is in colours there."""
     script = conveyor.script("```python\nopen('src/main.py', 'w').write('new')\n```", "done")
@@ -152,9 +152,9 @@ def test_the_user_is_asked(conveyor: Command, project: Path, key: str) -> None:
     typed.until("[y/N]")
     assert "+new" in typed.terminal.text
     assert (project / "src/main.py").read_text() == "print(1)\n"
-    typed.type(f"{key}\r")
+    typed.type(key)
     assert typed.wait() == 0
-    assert (project / "src/main.py").read_text() == ("new" if key == "y" else "print(1)\n")
+    assert (project / "src/main.py").read_text() == ("new" if key == "y\r" else "print(1)\n")
 
 
 def test_what_changed_meanwhile_is_kept(conveyor: Command, project: Path) -> None:
