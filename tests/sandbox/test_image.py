@@ -20,6 +20,7 @@ from docker.errors import ImageNotFound
 from conveyor_sandbox import image
 from conveyor_sandbox.docker import connect
 from conveyor_sandbox.errors import SandboxImageError
+from conveyor_sandbox.labels import dockerfile_labels, read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -297,6 +298,79 @@ def test_command_prints_results_on_stdout_only(name: str) -> None:
         check=True,
     )
     heading, row = answer.stdout.splitlines()
-    assert heading.split() == ["NAME", "SOURCE", "VERSION", "SIZE", "ID"]
+    assert heading.split() == ["NAME", "SOURCE", "VERSION", "SIZE", "ID", "STATE"]
     assert row.split()[:2] == [name, "from-host"]
     assert answer.stderr.splitlines()[0] == "packing this machine's Python"
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "command"),
+    [
+        ({"version": "0.0.1"}, "it was built by Conveyor 0.0.1", "--from-host"),
+        ({"python": "3.9.99"}, "it holds Python 3.9.99", "--from-host"),
+        (
+            {"python": "3.9.99", "packages": "numpy==2.0 six==1"},
+            "it holds Python 3.9.99",
+            "--from-host --with numpy,six",
+        ),
+        (
+            {"source": "dockerfile", "python": "", "base": "mine:1", "content": "0"},
+            "its Dockerfile or requirements.txt has changed",
+            "--base mine:1",
+        ),
+    ],
+)
+def test_an_image_out_of_date_is_told_of(
+    client: docker.DockerClient,
+    packed: ImageInfo,
+    name: str,
+    changes: dict[str, str],
+    what: str,
+    command: str,
+) -> None:
+    """One line that says what to do; the image is used all the same."""
+    old = client.api.create_container(packed.id, "true")["Id"]
+    labels = [f'LABEL conveyor.{key}="{value}"' for key, value in changes.items()]
+    try:
+        repository, _, tag = name.rpartition(":")
+        client.api.commit(old, repository, tag, changes=labels)
+    finally:
+        client.api.remove_container(old)
+    told: list[str] = []
+    assert image.ensure(client, name, lambda text, _: told.append(text)).name == name
+    (line,) = told
+    assert line.startswith(f"image {name} is out of date ({what}")
+    assert line.endswith(f"rebuild it with: conveyor sandbox build --name {name} {command}")
+
+
+def test_a_dockerfile_image_of_today_is_current() -> None:
+    """What is built now is not out of date."""
+    labels = dockerfile_labels("python:3.12-slim")
+    info = read_labels("x", {"Id": "1", "Size": 1}, labels)
+    assert info.out_of_date is None
+    assert info.base == "python:3.12-slim"
+
+
+def test_packages_are_packed(client: docker.DockerClient, name: str) -> None:
+    """From the package index, compiled, and named in the image's labels. Needs the index."""
+    told: list[str] = []
+    made = image.build_from_host(client, name, lambda text, _: told.append(text), ["six"])
+    assert made.packages.startswith("six==")
+    assert any("six" in text for text in told)
+    program = "import six, os; print(os.path.exists(six.__cached__), six.__file__)"
+    said = _run(made, "python3", "-c", program)
+    assert said.startswith("True /usr/")
+
+
+@pytest.mark.parametrize(
+    ("requirement", "why"),
+    [("no-such-package-at-all==77", "could not be fetched"), ("--index-url=x", "not the name")],
+)
+def test_packages_that_cannot_be_had(
+    client: docker.DockerClient, name: str, requirement: str, why: str
+) -> None:
+    """One line, and no image."""
+    with pytest.raises(SandboxImageError, match=why) as caught:
+        image.build_from_host(client, name, _quiet, [requirement])
+    assert "\n" not in str(caught.value)
+    assert image.find(client, name) is None
