@@ -29,6 +29,8 @@ _WAITING = 1024
 """Connections that wait so; a further one waits in its `connect`."""
 _LONGEST_LINE = 3 * LONGEST
 """JSON within JSON: quotes and backslashes count twice there."""
+_MOST_HELD = 12 * LONGEST
+"""Bytes of calls that are not complete, all together."""
 
 
 class _Link:
@@ -120,12 +122,15 @@ class Calls:
             lines = link.lines.feed(data)
             if lines:
                 self._ask(link, decode(lines[0]))
-            elif not data:
+            elif not data or self._held() > _MOST_HELD:
                 self._close(link)
         except BlockingIOError:
             pass
         except (OSError, ValueError):
             self._close(link)
+
+    def _held(self) -> int:
+        return sum(link.lines.held for link in self._links.values())
 
     def _ask(self, link: _Link, frame: Frame) -> None:
         tool, arguments = frame.get("tool"), frame.get("arguments")

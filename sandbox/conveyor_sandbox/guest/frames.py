@@ -51,6 +51,11 @@ class LineDecoder:
         self._size = 0
         self._parts: List[bytes] = []
 
+    @property
+    def held(self) -> int:
+        """Bytes that are kept until their line is complete."""
+        return self._size
+
     def feed(self, data: bytes) -> List[bytes]:
         """Take more bytes; return the lines that they complete, without their newlines.
 

@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from conveyor_sandbox.docker import DockerSandbox
+from conveyor_sandbox.local import LocalSandbox
 from conveyor_sandbox.reports import Checkpoint, Died, Ended, Finished, RolledBack, Started
-from tests.sandbox.conftest import KINDS, Lab, LabMaker
-from tests.sandbox.hostile.arena import Arena, open_arena
+from conveyor_sandbox.rooms import least_memory
+from conveyor_sandbox.sandbox import HostFunction, Limits, SandboxSpec
+from tests.sandbox.conftest import KINDS, Lab, LabMaker, open_lab
+from tests.sandbox.hostile.arena import MIB, Arena, open_arena
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -88,6 +92,34 @@ def test_pickles_in_results(arena: Arena, tmp_path: Path, shown: str) -> None:
     )
     assert not folder.exists()
     assert arena.lab.alive()
+
+
+UNFINISHED = """
+import socket
+address = search.__globals__["_call"].__self__._address
+links = []
+def begin(count):
+    "Calls that are begun and not finished, each nearly as long as it may be."
+    for _ in range(count):
+        link = socket.socket(socket.AF_UNIX)
+        link.connect(address)
+        links.append(link)
+        try: link.sendall(b"x" * 3_000_000)
+        except OSError: pass
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unfinished_calls_of_functions(kind: str) -> None:
+    """What the supervisor keeps of them is limited: it does not run out of memory first."""
+    made = DockerSandbox if kind == "docker" else LocalSandbox
+    limits = Limits(memory=least_memory(16 * MIB), workspace_size=16 * MIB)
+    function = HostFunction("search", "(query)", "Find it.")
+    with open_lab(made(SandboxSpec(limits=limits, functions=(function,)))) as lab:
+        assert lab.call(UNFINISHED, "begin(2)\n").kinds == ["ok", "ok"]
+        call = lab.call(UNFINISHED, "begin(60)\n")
+        assert not call.of(Died)
+        assert lab.alive()
 
 
 STARVE = """
