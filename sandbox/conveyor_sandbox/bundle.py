@@ -29,6 +29,7 @@ _MODULES = (
     "nested",
     "outputs",
     "polling",
+    "post",
     "process",
     "processes",
     "script",

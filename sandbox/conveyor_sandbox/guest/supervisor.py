@@ -24,13 +24,11 @@ from .frames import LineDecoder, decode, encode
 from .guard import hide
 from .host import Host, receive
 from .ledger import Ledger
-from .nested import Nested
 from .outputs import Outputs
 from .polling import Poller
-from .process import Process, start
-from .processes import end_all, kill_all
+from .post import Post
+from .processes import kill_all
 from .timer import Timer
-from .understudy import Understudy
 from .undo import Undo
 
 TYPE_CHECKING = False
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from typing import Deque, List, Optional
 
     from .frames import Frame
-    from .undo import Copy
 
 _PATIENCE = 3.0
 """Seconds that the worker has to leave a copy of itself, or to flush its files."""
@@ -54,7 +51,6 @@ class Supervisor:
     def __init__(self, host: Host, opening: Frame) -> None:
         limits = opening["limits"]
         self._host = host
-        self._guard = opening["guard"]
         self._root = os.getcwdb()
         self._timeout = limits["unit_timeout"]
         self._from_host = LineDecoder()
@@ -78,10 +74,15 @@ class Supervisor:
         self._checks = Checks()
         self._calls = Calls(opening["functions"], self._poller, self._hear_call)
         self._timer = Timer(self._calls)
-        self._understudy = Understudy(
-            self._poller, opening["preload"], limits["memory"], self._take_over
+        self._post = Post(
+            opening,
+            self._poller,
+            self._outputs,
+            self._undo,
+            self._calls,
+            self._hear_worker,
+            lambda: self._current is not None,
         )
-        self._process = self._start_worker()
 
     def serve(self) -> None:
         """Until the host hangs up."""
@@ -158,20 +159,16 @@ class Supervisor:
                 self._give(frame)
 
     def _give(self, frame: Frame) -> None:
-        self._understudy.dismiss()
+        self._post.keep()
         self._current = frame
         self._started = False
         if frame["op"] == "run":
             self._outputs.unit = (frame["call"], frame["index"])
         self._undo.unit_runs()
         self._sent_at = self._timer.start(self._timeout)
-        self._process.send(frame["sent"])
-        if self._process.unsent:
-            self._await_room()
-
-    def _await_room(self) -> None:
-        """Where the worker's socket is full, be told of room in it."""
-        self._poller.await_room(self._process.control.fileno(), wanted=self._process.unsent)
+        self._post.process.send(frame["sent"])
+        if self._post.process.unsent:
+            self._post.await_room()
 
     # Undo
 
@@ -188,19 +185,23 @@ class Supervisor:
         assert errand is not None
         if errand["op"] == "checkpoint":
             self._host.send(self._undo.report())
-            self._understudy.begin(self._nested(), self._guard)
+            self._post.prepare()
         else:
             files.serve(self._root, errand, self._host.send)
 
     def _list_files(self, frame: Frame) -> None:
         """First, what the code has written to open files is to be in them."""
         self._begin_errand(frame)
-        self._process.send(encode({"op": "flush", "call": 0, "index": self._errands})[:-1])
+        self._post.process.send(encode({"op": "flush", "call": 0, "index": self._errands})[:-1])
 
     def _take_checkpoint(self, frame: Frame) -> None:
         self._begin_errand(frame)
-        if not self._undo.begin(self._process, self._errands, self._end_errand):
+        if not self._undo.begin(self._post.process, self._errands, self._end_errand):
             self._end_errand()
+
+    def _replace_worker(self, *, restore_files: bool) -> List[str]:
+        self._checks.forget()  # their processes are killed with all others
+        return self._post.replace(restore_files=restore_files)
 
     def _roll_back(self, call: int) -> None:
         """Make the interpreter and the workspace what they were at the checkpoint."""
@@ -211,33 +212,9 @@ class Supervisor:
             lost += self._undo.restore_files()
         self._host.send({"ev": "rolled_back", "call": call, "lost": lost, "t": time.monotonic()})
 
-    def _replace_worker(self, *, restore_files: bool) -> List[str]:
-        """End it with all it has started; the checkpoint takes over, or an empty interpreter.
-
-        Returns what is lost of what was there at the checkpoint.
-        """
-        undo = self._undo
-        self._understudy.dismiss()
-        lost = undo.children_left()
-        end_all(spared=undo.spared)
-        self._checks.forget()
-        self._outputs.say()
-        self._poller.unwatch(self._process.control.fileno())
-        self._process.control.close()
-        if restore_files:
-            lost += undo.restore_files()
-        copy = undo.wake(lost)
-        if copy is not None and copy.pid is not None:
-            self._process = self._adopt(Process(copy.pid, copy.control))
-        else:
-            end_all()
-            lost.insert(0, "variables of earlier code (%s)" % undo.why_not)
-            self._process = self._start_worker()
-        return lost
-
     def _interrupt(self, reason: str) -> None:
         if self._timer.interrupt(reason):
-            self._process.interrupt()
+            self._post.process.interrupt()
 
     def _expire(self) -> None:
         """The time is up: interrupt; if that did not help within the grace time, kill."""
@@ -250,7 +227,7 @@ class Supervisor:
             if not self._timer.extend():
                 self._interrupt("timeout")
         elif self._timer.interrupt_again():
-            self._process.interrupt()
+            self._post.process.interrupt()
         else:
             self._timer.stop_waiting()
             kill_all(spared=self._undo.spared)
@@ -258,22 +235,22 @@ class Supervisor:
     # From the worker
 
     def _hear_worker(self) -> None:
-        if self._process.unsent:
-            self._process.flush()
-            self._await_room()
+        if self._post.process.unsent:
+            self._post.process.flush()
+            self._post.await_room()
         try:
-            frames = self._process.receive()
+            frames = self._post.process.receive()
         except ValueError:
             self._break_off("the code wrote to the interpreter's connection")
             return
         if frames is None:  # it is dying, or its code has closed the socket: time will tell
-            self._poller.unwatch(self._process.control.fileno())
+            self._post.stop_hearing()
             self._hung_up = True
             self._timer.give_grace()
             return
-        process = self._process
+        process = self._post.process
         for frame in frames:
-            if process is self._process:
+            if process is self._post.process:
                 self._hear_frame(frame)
 
     def _hear_frame(self, frame: Frame) -> None:
@@ -325,7 +302,7 @@ class Supervisor:
         with contextlib.suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == self._process.pid:
+                if pid == self._post.process.pid:
                     self._worker_died(status)
                     return
                 if not pid:
@@ -341,14 +318,14 @@ class Supervisor:
     def _worker_died(self, status: int) -> None:
         """What it was doing is lost, unless its last words say otherwise."""
         if not self._hung_up:
-            process = self._process
+            process = self._post.process
             self._hear_worker()
-            if process is not self._process:
+            if process is not self._post.process:
                 return
         if self._timer.reason is not None:
             outcome = interrupted(self._timer.reason, self._timeout, None)
         else:
-            outcome = self._process.cause_of_death(status)
+            outcome = self._post.process.cause_of_death(status)
         self._lose_worker(outcome, outcome["error"]["message"])
 
     def _break_off(self, message: str) -> None:
@@ -375,31 +352,6 @@ class Supervisor:
             self._queue.appendleft(current)
         restarted = {"ev": "restarted", "reason": reason, "lost": lost}
         self._host.send({**restarted, "t": time.monotonic()})
-
-    def _start_worker(self) -> Process:
-        out, err = self._outputs.open()
-        self._understudy.keep([out, err])
-        return self._adopt(start(self._nested(), self._guard, out, err))
-
-    def _nested(self) -> Nested:
-        return Nested(self._calls.address, self._calls.functions)
-
-    def _take_over(self, process: Process, copy: Copy) -> bool:
-        """The worker, which has run nothing, makes room for one that has libraries imported."""
-        if self._current is not None:
-            return False  # it is being copied
-        old = self._process
-        self._poller.unwatch(old.control.fileno())
-        old.control.close()
-        self._undo.adopt(copy)
-        self._process = self._adopt(process)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(old.pid, signal.SIGKILL)
-        return True
-
-    def _adopt(self, process: Process) -> Process:
-        self._poller.watch(process.control.fileno(), self._hear_worker)
-        return process
 
 
 def _wake_on_signals() -> int:
