@@ -146,7 +146,7 @@ def sandbox_maker(
         options.runtime,
         functions,
         brought.project.entries if brought.project else {},
-        _preload(options),
+        _preload(options, brought),
     )
     docker_only = options.kind == "docker" or options.runtime is not None
 
@@ -162,9 +162,10 @@ def sandbox_maker(
     return make
 
 
-def _preload(options: SandboxOptions) -> tuple[str, ...]:
+def _preload(options: SandboxOptions, brought: Brought) -> tuple[str, ...]:
     """The modules to import beforehand: not those that a file of the workspace stands before."""
-    tops = {name.partition("/")[0].removesuffix(".py") for name in options.files}
+    names = [*brought.files, *(brought.project.entries if brought.project else ())]
+    tops = {name.partition("/")[0].removesuffix(".py") for name in names}
     return tuple(name for name in options.preload if name.partition(".")[0] not in tops)
 
 
