@@ -59,6 +59,9 @@ def status(name):
 def options(path):
     mounts = [line.split() for line in open("/proc/self/mounts")]
     return [it[3].split(",") for it in mounts if it[1] == path][-1]
+def size(path):
+    status = os.statvfs(path)
+    return status.f_blocks * status.f_frsize or 1 << 60  # none: without a limit
 class Child:
     "A process of ours that sleeps."
     def __enter__(self):
@@ -231,8 +234,3 @@ def open_arena(kind: str, **limits: float) -> Iterator[Arena]:
     finally:
         arena.close()
         targets.close()
-
-
-def rows(programs: Programs, kind: str) -> list[str]:
-    """The programs that are meant for a kind of sandbox."""
-    return [name for name, program in programs.items() if kind in program.kinds]

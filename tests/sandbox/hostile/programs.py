@@ -35,6 +35,9 @@ FILES: Programs = {
     "the place of our socket": Program("write('/run/conveyor/x')", CLOSED, "write('/tmp/conveyor')"),
     "a file's handle": Program("syscall('open_by_handle_at', -100, bytes(64), 0)", "EPERM", "syscall('socket', 1, 1, 0)"),
     "setuid programs count": Program("claim('nosuid' not in options('/workspace'))", "Stopped", "claim('nosuid' in options('/workspace'))"),
+    "a larger workspace": Program("claim(size('/workspace') > 256 << 20)", "Stopped", "claim(size('/workspace') > 1 << 20)"),
+    "a larger temporary folder": Program("claim(size('/tmp') > 64 << 20)", "Stopped", "claim(size('/tmp') > 1 << 20)"),
+    "more shared memory": Program("claim(size('/dev/shm') > 64 << 20)", "Stopped", "claim(size('/dev/shm') > 1 << 20)"),
     "a huge file of holes": Program("os.truncate(made('/workspace/holes'), 1 << 40)", "EFBIG", "os.truncate(made('/workspace/small'), 1 << 20)"),
 }  # fmt: skip
 
@@ -77,7 +80,7 @@ RIGHTS: Programs = {
     "another user": Program("os.setuid(0)", "EPERM|EINVAL", "os.setuid(os.getuid())"),
     "another group": Program("os.setgid(0)", "EPERM|EINVAL", "os.setgid(os.getgid())"),
     "more groups": Program("os.setgroups([0])", "EPERM", "os.getgroups()"),
-    "root": Program("claim(os.getuid() == 0 or os.geteuid() == 0)", "Stopped", "claim(os.getuid() == 1000)"),
+    "root": Program("claim(os.getuid() == 0 or os.geteuid() == 0)", "Stopped", "claim(os.getuid() == os.geteuid())"),
     "capabilities": Program("claim(any(int(status('Cap' + it), 16) for it in ('Inh', 'Prm', 'Eff', 'Bnd', 'Amb')))", "Stopped", "claim(int(status('CapEff'), 16) == 0)"),
     "new privileges": Program("claim(status('NoNewPrivs') != '1')", "Stopped", "claim(status('NoNewPrivs'))"),
     "no filter": Program("claim(status('Seccomp') != '2')", "Stopped", "claim(status('Seccomp') == '2')"),

@@ -6,12 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sandbox.conftest import KINDS
 from tests.sandbox.hostile.arena import Arena, open_arena
-from tests.sandbox.hostile.programs import TABLES
+from tests.sandbox.hostile.programs import BOTH, TABLES
+
+CASES = [
+    pytest.param(kind, table, name, marks=[pytest.mark.docker] if kind == "docker" else [])
+    for kind in BOTH
+    for table, programs in TABLES.items()
+    for name, program in programs.items()
+    if kind in program.kinds
+]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module")
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOST_SECRET", "secret")
@@ -19,11 +26,6 @@ def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
             yield arena
 
 
-@pytest.mark.parametrize(
-    ("table", "name"), [(table, name) for table, programs in TABLES.items() for name in programs]
-)
+@pytest.mark.parametrize(("arena", "table", "name"), CASES, indirect=["arena"])
 def test_is_stopped(arena: Arena, table: str, name: str) -> None:
-    program = TABLES[table][name]
-    if arena.kind not in program.kinds:
-        pytest.skip("meant for the other sandbox")
-    arena.judge(program)
+    arena.judge(TABLES[table][name])
