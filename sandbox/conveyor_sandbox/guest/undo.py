@@ -241,6 +241,7 @@ class Undo:
         if copy is None:
             return None
         self._poller.unwatch(copy.control.fileno())
+        self._why_not = "the last one was gone back to already"
         if not copy.wake():
             copy.discard()
             self._why_not = "its copy was killed"
