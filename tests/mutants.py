@@ -138,7 +138,8 @@ def _digest() -> str:
     for name in sorted(_tracked()):
         if not name.startswith("docs/"):
             digest.update(name.encode())
-            digest.update((ROOT / name).read_bytes())
+            path = ROOT / name
+            digest.update(str(path.readlink()).encode() if path.is_symlink() else path.read_bytes())
     return digest.hexdigest()
 
 
