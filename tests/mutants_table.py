@@ -432,4 +432,56 @@ UNDO = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO]
+START = [
+    Mutant(
+        "start: a spare is given once",
+        "sandbox/conveyor_sandbox/pool.py",
+        "self._ready.pop(0)",
+        "self._ready[0]",
+        ("tests/sandbox/test_pool.py", "-k", "local and given_once"),
+    ),
+    Mutant(
+        "start: a spare that died is not given away",
+        "sandbox/conveyor_sandbox/pool.py",
+        "        if spare in self._ready:\n",
+        "        if spare not in self._ready:\n",
+        ("tests/sandbox/test_pool.py", "-k", "dies"),
+    ),
+    Mutant(
+        "start: what a spare reported is not lost",
+        "sandbox/conveyor_sandbox/client.py",
+        "        for report in early:\n",
+        "        for report in early[:0]:\n",
+        ("tests/sandbox/test_pool.py", "-k", "local and given_once"),
+    ),
+    Mutant(
+        "start: a unit comes before imports",
+        f"{_GUEST}/supervisor.py",
+        "        self._understudy.dismiss()\n        self._current = frame\n",
+        "        self._current = frame\n",
+        ("tests/sandbox/test_preload.py", "-k", "local and nothing_more"),
+    ),
+    Mutant(
+        "start: preloading is silent",
+        f"{_GUEST}/process.py",
+        "        os.dup2(nowhere, number)\n",
+        "        pass\n",
+        ("tests/sandbox/test_preload.py", "-k", "local and not_seen"),
+    ),
+    Mutant(
+        "start: the successor brings its copy",
+        f"{_GUEST}/undo.py",
+        "        self._copy = copy\n        self._why_not",
+        "        self._why_not",
+        ("tests/sandbox/test_preload.py", "-k", "local and crash"),
+    ),
+    Mutant(
+        "start: a killed local sandbox is replaced",
+        "sandbox/conveyor_sandbox/channel.py",
+        "        if not self._writer.transport.is_closing():\n",
+        "        if self._writer:\n",
+        ("tests/cli/test_ends.py", "-k", "killed_from_outside"),
+    ),
+]
+
+MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START]

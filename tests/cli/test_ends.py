@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +137,16 @@ def test_kill_9_loses_nothing(conveyor: Command, sandbox: str, response: str) ->
     events = conveyor.journal()
     assert "begun\n" in {event["text"] for event in named(events, "output_received")}
     assert named(events, "run_ended") == []
+
+
+def test_a_local_sandbox_killed_from_outside(conveyor: Command) -> None:
+    """Its call fails, the model is told, and the run goes on in a fresh one."""
+    process = begin(conveyor, BUSY, "--sandbox", "local")
+    (jail,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(jail), signal.SIGKILL)
+    done = finish(process)
+    assert (done.code, done.json["status"]) == (0, "done")
+    assert [call["error"]["kind"] for call in done.json["calls"]] == ["sandbox_died"]
 
 
 def test_kill_9_during_start_up(conveyor: Command) -> None:

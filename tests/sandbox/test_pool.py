@@ -67,6 +67,9 @@ def test_a_spare_is_whole_and_given_once(make: Maker) -> None:
             first, guest = await take(pool)
             taken = asyncio.get_running_loop().time() - began
             assert pool.ready == 0
+            async with asyncio.timeout(20):
+                while not guest._early:  # noqa: ASYNC110 - until it has reported something
+                    await asyncio.sleep(0.01)
             text, reports = await said(guest, "left = 1; open('left', 'w').close(); print('here')")
             assert text == "here\n"
             assert isinstance(reports[0], Checkpoint)

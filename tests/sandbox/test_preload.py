@@ -85,9 +85,11 @@ def test_nothing_more_is_running(make: Maker, *, waiting: bool) -> None:
             assert lab.call(_PROCESSES).stdout == _USUAL
     else:
         with make(*_MANY) as lab:
+            lab.call("x = 1\n")
             until = time.monotonic() + 5  # the killed one may take a moment to be gone
             while lab.call(_PROCESSES).stdout != _USUAL:
                 assert time.monotonic() < until
+            assert lab.call("print(x)\n").stdout == "1\n"
 
 
 def test_a_unit_does_not_wait_for_imports(make: Maker) -> None:
