@@ -166,7 +166,7 @@ def test_a_comparison_is_ended_by_a_signal(
     """The run under way ends, no table is shown, nothing is left."""
     script = conveyor.script(BUSY, "never")
     process = conveyor.start("compare", "-p", "hi", "--script", script, "--sandbox", "local")
-    conveyor.wait_for("begun")
+    conveyor.wait_for('"text": "begun')
     process.send_signal(number)
     done = finish(process)
     assert (done.code, done.out) == (code, "")

@@ -139,7 +139,7 @@ def test_files_of_a_run_that_is_ended(
     script = conveyor.script(f"```python\n{first}\n```", f"```python\n{ENDLESS}\n```", "done")
     process = conveyor.start("run", "-p", "hi", "--script", script, "--rate", "5000", "--sandbox",
                              sandbox, "--save-files", "out")  # fmt: skip
-    conveyor.wait_for("begun")
+    conveyor.wait_for('"text": "begun')  # what it has written, not the code that is to write it
     process.send_signal(number)
     done = finish(process)
     assert done.code == code
@@ -165,7 +165,7 @@ def test_a_sandbox_that_is_gone(conveyor: Command) -> None:
     process = conveyor.start("run", "-p", "hi", "--script", script, "--rate", "5000", "--sandbox",
                              "docker", "--save-files", "out", "--workspace", "project", "--apply",
                              "always", "--json")  # fmt: skip
-    conveyor.wait_for("begun")
+    conveyor.wait_for('"text": "begun')
     (container,) = conveyor.containers()
     docker("kill", container)
     done = finish(process)

@@ -355,8 +355,8 @@ def test_ctrl_c_takes_back_what_is_not_over(conveyor: Command) -> None:
     process = conveyor.start("run", "-p", "hi", "--script", script, "--plain", "--json",
                              "--rate", "300", "--sandbox", "local",
                              "-c", "model.dialect=hermes")  # fmt: skip
-    read_until(process, "│ begun")
-    read_until(process, "call       3 closed")
+    conveyor.wait_for('"text": "begun')
+    conveyor.wait_for('"call": 3, "text": "print(3)", "complete": true')
     process.send_signal(signal.SIGINT)
     done = finish(process)
     assert done.code == 130

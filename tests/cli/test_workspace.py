@@ -163,7 +163,7 @@ def test_what_changed_meanwhile_is_kept(conveyor: Command, project: Path) -> Non
     process = conveyor.start("run", "-p", "hi", "--script", script, "--rate", "5000", "--sandbox",
                              "local", "--workspace", "project", "--apply", "always", "--json",
                              "--save-files", "ours")  # fmt: skip
-    conveyor.wait_for("begun")
+    conveyor.wait_for('"text": "begun')
     (project / "src/main.py").write_text("print(1)\ntheirs\n")
     before = snapshot(project)
     out, err = process.communicate(timeout=60)

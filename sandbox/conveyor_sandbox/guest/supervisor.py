@@ -124,7 +124,9 @@ class Supervisor:
 
     @property
     def _code_runs(self) -> bool:
-        return self._current is not None and self._current["op"] not in _ERRANDS
+        """Whether there is code to run, which may take as long as it likes."""
+        frames = [*self._queue] if self._current is None else [self._current, *self._queue]
+        return any(frame["op"] in ("run", "end") for frame in frames)
 
     def _cancel(self, call: int) -> None:
         """What runs of a call is interrupted, what waits is skipped."""
