@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-full mutants check image clean
+.PHONY: help demo test test-failed test-full mutants check image clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo       install, fetch the default model, run tasks/quickstart.yaml"
 	@echo "make test       the tests of every change"
+	@echo "make test-failed those that failed last, alone"
 	@echo "make test-full  these and the long ones"
 	@echo "make mutants    break one thing at a time; fails if no test notices"
 	@echo "make check      ruff, strict mypy, import direction, links of the docs"
@@ -21,6 +22,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "not full"
+
+test-failed: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "not full" --last-failed --last-failed-no-failures none
 
 test-full: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

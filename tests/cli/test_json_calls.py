@@ -14,7 +14,7 @@ from conveyor_cli.backends.base import Role
 from conveyor_cli.comparison import compare
 from conveyor_cli.performance import Performance
 from conveyor_cli.task import Task
-from tests.cli.command import Command, docker, finish, named, read_until
+from tests.cli.command import Command, docker, finish, named
 
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 SANDBOXES = ["local", DOCKER]
