@@ -99,7 +99,7 @@ def test_statements_start_while_the_string_is_written(conveyor: Command) -> None
         "ok",
     )
     done = conveyor("run", "-p", "hi", "--script", script, "--sandbox", "local", "--json",
-                    "--rate", "200", "-c", "model.dialect=hermes")  # fmt: skip
+                    "--rate", "80", "-c", "model.dialect=hermes")  # fmt: skip
     assert done.code == 0, done.err
     first, second = done.json["calls"]
     events = conveyor.journal()

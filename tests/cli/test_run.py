@@ -43,7 +43,7 @@ def test_both_modes_give_the_same(conveyor: Command, sandbox: str) -> None:
     """Answer, calls and what they wrote do not depend on the mode; when units start does."""
     script = conveyor.script(COMPUTE, ANSWER)
     reports = [
-        conveyor("run", "-p", "hi", "--script", script, "--rate", "200", "--mode", mode,
+        conveyor("run", "-p", "hi", "--script", script, "--rate", "60", "--mode", mode,
                  "--sandbox", sandbox, "--json").json
         for mode in MODES
     ]  # fmt: skip

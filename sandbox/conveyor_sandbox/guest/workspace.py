@@ -34,15 +34,22 @@ class TooMany(Exception):  # noqa: N818 - reads as what it is
 def scan(root: bytes) -> Dict[bytes, os.stat_result]:
     """All that lies below a folder, by path. What vanishes meanwhile or cannot be read is left out.
 
+    What is mounted there is not looked into: in the local sandbox, that may be the Python which
+    runs this.
+
     Raises:
         TooMany: more than are looked at.
     """
     found: Dict[bytes, os.stat_result] = {}
     folders = [root]
+    try:
+        device = os.stat(root).st_dev
+    except OSError:
+        return found
     while folders:
         for path, status in _entries(folders.pop()):
             found[path] = status
-            if stat.S_ISDIR(status.st_mode):
+            if stat.S_ISDIR(status.st_mode) and status.st_dev == device:
                 folders.append(path)
         if len(found) > _MOST_FILES:
             raise TooMany
