@@ -405,8 +405,8 @@ UNDO = [
     Mutant(
         "old files come back",
         f"{_GUEST}/workspace.py",
-        "for problem in (*self._remove_new(), *self._bring_back()):",
-        "for problem in self._remove_new():",
+        "problems = [*self._remove_new(), *self._bring_back()]",
+        "problems = self._remove_new()",
         CUT_OFF,
     ),
     Mutant(
@@ -457,7 +457,7 @@ START = [
     Mutant(
         "start: a unit comes before imports",
         f"{_GUEST}/supervisor.py",
-        "        self._understudy.dismiss()\n        self._current = frame\n",
+        "        self._post.keep()\n        self._current = frame\n",
         "        self._current = frame\n",
         ("tests/sandbox/test_preload.py", "-k", "local and nothing_more"),
     ),
