@@ -13,3 +13,7 @@ class ToolLoadError(Exception):
 
 class ToolError(Exception):
     """A tool failed. The model is told the message as it is; of other exceptions, also the type."""
+
+
+class TemporaryError(ToolError):
+    """A tool failed for now: another try may go well."""
