@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help demo test test-failed test-full mutants check image clean
@@ -20,8 +21,9 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/conveyor run tasks/quickstart.yaml
 
+# Most tests wait for something, so more run side by side than there are cores.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not full"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not full"
 
 test-failed: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "not full" --last-failed --last-failed-no-failures none

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from conveyor_cli.backends.base import Role
+from conveyor_cli.backends.base import Role, ToolOffer
 from conveyor_cli.dialects import hermes
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
@@ -24,6 +24,8 @@ class Speech:
     """What the model is told about calling its tools."""
     answers: Role
     """Who tells the model what became of its calls."""
+    offered: tuple[ToolOffer, ...] = ()
+    """The tools that the model's own template, or its server, tells it of."""
 
 
 def find_speech(

@@ -13,6 +13,7 @@ from conveyor_cli.engine.opening import Opener
 from conveyor_cli.engine.policy import Mode
 from conveyor_cli.engine.turn import Turn
 from conveyor_cli.engine.workplace import Workplace
+from conveyor_cli.errors import ModelError
 from conveyor_cli.messages import system_prompt
 from conveyor_sandbox.sandbox import Progress
 from conveyor_tools.tool import Tool
@@ -129,7 +130,7 @@ class Agent:
         self._turns += 1
         sampling = self.settings.sampling
         sampling = replace(sampling, max_new_tokens=min(sampling.max_new_tokens, tokens))
-        response = self._backend.respond(self.messages, sampling)
+        response = self._backend.respond(self.messages, sampling, speech.offered)
         turn = self._turn = Turn(
             self._turns,
             response,
@@ -155,11 +156,17 @@ class Agent:
         """Add to the conversation. Chat templates want its sides to take turns."""
         last = self.messages[-1]
         if message.role is last.role and message.role is not Role.TOOL:
-            self.messages[-1] = Message(last.role, f"{last.content}\n\n{message.content}")
+            self.messages[-1] = replace(
+                last,
+                content=f"{last.content}\n\n{message.content}",
+                calls=(*last.calls, *message.calls),
+            )
         else:
             self.messages.append(message)
 
     def _answer(self, turn: Turn) -> Ending:
+        if turn.stopped is StopReason.DROPPED:
+            raise ModelError("the connection to the model ended in the middle of its answer")
         answer = "".join(turn.prose).strip()
         if turn.stopped is StopReason.LENGTH:
             return Ending(RunStatus.LIMIT, answer, "the answer was cut off at the token limit")

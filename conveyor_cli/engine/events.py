@@ -20,6 +20,8 @@ class StopReason(StrEnum):
 
     EOS = "eos"
     LENGTH = "length"
+    DROPPED = "dropped"
+    """The connection to the model ended in the middle of the response."""
     CALL_CLOSED = "call_closed"
     UNIT_FAILED = "unit_failed"
     """A unit, or a call as a whole, failed before the response ended."""

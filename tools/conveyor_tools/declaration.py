@@ -63,8 +63,8 @@ def tool(
         name: what the model calls it by, if not by the function's name.
         ready_when: the arguments that are enough to start. The others are annotated `Later[…]`.
         early: the arguments of which a class's `on_argument` is told; all, if not given.
-        retries: how often it is called again after a `TemporaryError`. Only for what is pure or
-            `idempotent`, since a call that seemed to fail may have had its effect.
+        retries: how often a call is tried again after a `TemporaryError`, if it is pure or
+            `idempotent`: one that seemed to fail may have had its effect.
         idempotent: whether a second, equal call changes nothing more.
         concurrency: calls that run side by side; more wait.
         result_limit: bytes of a result as JSON; a longer text is cut, visibly.
@@ -73,8 +73,6 @@ def tool(
         ValueError: the values do not fit each other.
     """
     effects = Effects(effects)
-    if retries and not (idempotent or effects is Effects.PURE):
-        raise ValueError("retries are for tools that are pure or idempotent")
     if ready_when is not None and effects is not Effects.PURE:
         raise ValueError("only pure tools start early: ready_when needs effects='pure'")
     if timeout <= 0 or concurrency < 1 or retries < 0 or not 0 < result_limit <= LONGEST_RESULT:

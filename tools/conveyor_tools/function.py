@@ -196,6 +196,9 @@ def function_tool(
 def _check(declaration: Declaration, signature: Arguments, function: Callable[..., Any]) -> None:
     """Whether what is declared fits the parameters. Raises ValueError."""
     named = (declaration.ready_when or frozenset()) | (declaration.early or frozenset())
+    safe = declaration.idempotent or declaration.effects is Effects.PURE
+    if declaration.retries and not (safe or hasattr(function, "effects_of")):
+        raise ValueError("retries are for tools that are pure or idempotent")
     unknown = sorted(named - {*signature.names})
     if unknown:
         raise ValueError(f"it has no parameter {unknown[0]!r}, which its declaration names")

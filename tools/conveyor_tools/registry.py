@@ -20,6 +20,7 @@ GROUP = "conveyor.tools"
 
 _BUILT_IN = {
     "python": "conveyor_tools.python:PythonTool",
+    "http": "conveyor_tools.http:Http",
     "calculator": "conveyor_tools.calculator:calculator",
 }
 """Where each is: a class of tools, or a function or class that `tool` declares. The modules are
