@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,10 @@ class FunctionTool:
     declaration: Declaration
     signature: Arguments
     function: Callable[..., Any]
-    slots: asyncio.Semaphore
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_slots", asyncio.Semaphore(self.declaration.concurrency))
 
     @property
     def effects(self) -> Effects:
@@ -120,7 +123,7 @@ class FunctionTool:
             return await self._run(args, kwargs)
 
         harmless = self.declaration.idempotent or self.effects_of(arguments) is Effects.PURE
-        async with self.slots:
+        async with self._slots:
             retries = self.declaration.retries if harmless else 0
             return await attempted(call, Limit(self.timeout), retries)
 
@@ -189,8 +192,7 @@ def function_tool(
         raise ValueError("it has no docstring: the model would not know what it is for")
     signature = read_signature(name, function)
     _check(declaration, signature, function)
-    slots = asyncio.Semaphore(declaration.concurrency)
-    return FunctionTool(name, description, declaration, signature, function, slots)
+    return FunctionTool(name, description, declaration, signature, function)
 
 
 def _check(declaration: Declaration, signature: Arguments, function: Callable[..., Any]) -> None:

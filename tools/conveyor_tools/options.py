@@ -44,7 +44,8 @@ def _parameters(cls: type) -> dict[str, Parameter]:
 
 
 def _told(error: ValidationError, names: list[str]) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
+    found = error.errors(include_url=False, include_context=False)
+    first = next((it for it in found if it["type"] == "extra_forbidden"), found[0])
     place = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         return f"it has no option {place!r} (options: {', '.join(names)})"
