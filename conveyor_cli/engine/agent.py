@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from conveyor_cli.backends.base import Backend, Message, Role, Sampling
 from conveyor_cli.dialects.speech import Speech
+from conveyor_cli.engine.approval import Approval
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import Emit, RunStatus, StopReason
 from conveyor_cli.engine.opening import Opener
@@ -50,7 +51,8 @@ class Agent:
         self,
         backend: Backend,
         workplace: Workplace,
-        tools: dict[str, Tool],
+        tools: Mapping[str, Tool],
+        approval: Approval,
         speech: Callable[[], Speech],
         settings: Settings,
         system: str | None,
@@ -60,7 +62,7 @@ class Agent:
         self.messages: list[Message] = []
         self._backend = backend
         self._workplace = workplace
-        self._opener = Opener(workplace, tools)
+        self._opener = Opener(workplace, tools, approval)
         self._find_speech = speech
         self._speech: Speech | None = None
         self._system = system

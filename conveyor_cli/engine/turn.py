@@ -20,7 +20,7 @@ from conveyor_cli.dialects.base import (
     TextEnded,
     Withdrawn,
 )
-from conveyor_cli.engine.call import Abandoned, OpenCall
+from conveyor_cli.engine.call import OpenCall
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import (
     DecodeStopped,
@@ -32,10 +32,12 @@ from conveyor_cli.engine.events import (
     TurnStarted,
 )
 from conveyor_cli.engine.opening import Opener, RefusedCall, failure_of
-from conveyor_cli.engine.policy import Mode
+from conveyor_cli.engine.policy import Mode, may_start
+from conveyor_cli.engine.verdict import Abandoned
 from conveyor_cli.errors import ModelError
 from conveyor_cli.messages import observation
 from conveyor_sandbox.reports import Failure, Outcome, Status
+from conveyor_tools.function import Effects
 
 Call = OpenCall | RefusedCall
 
@@ -48,7 +50,8 @@ class Turn:
     """One response and its calls.
 
     The calls run in the order in which they were opened, one when the one before it has ended
-    well, whatever their lanes: a call that fails ends the response, and later ones do not run.
+    well, whatever their lanes: a call that fails ends the response, and later ones do not run. Only
+    calls of pure tools start at once, side by side; if one before them fails, they count no more.
     """
 
     def __init__(
@@ -169,8 +172,10 @@ class Turn:
                     self._open = self._unclosed.get(number)
                 case Invalid() if self._open is None:
                     self._refuse_call(item, at)
-                case _ if self._open is not None:  # else it is of a call that was skipped
+                case _ if self._open is not None:  # else it is of a call that is over
                     self._act_on_call(self._open, item, at)
+                case Closed():
+                    self._closed = True
             if self._closed and self._dialect.one_call:
                 return
 
@@ -180,13 +185,17 @@ class Turn:
         match item:
             case CallText(text):
                 call.feed(text, at)
-                return
+                if not self._is_rejected(call, at):
+                    return
             case TextEnded():
                 call.flush(at)
-                return
+                if not self._is_rejected(call, at):
+                    return
             case Closed(length):
                 self._closed = True
                 call.close(at, length)
+                if call.rejected_at is not None:
+                    self._failed()
             case Withdrawn():
                 call.invalidate(WITHDRAWN, at)
             case Invalid():
@@ -200,6 +209,14 @@ class Turn:
         if call is self._open:
             self._open = None
 
+    def _is_rejected(self, call: OpenCall, at: float) -> bool:
+        """Whether the call ends here, since its text cannot become a valid one."""
+        if call.rejected_at is None or not may_start(self._mode, call_closed=False):
+            return False
+        call.reject(at)
+        self._failed()
+        return True
+
     # Calls
 
     def _open_call(self, opened: Opened, at: float) -> None:
@@ -207,8 +224,8 @@ class Turn:
             self.number, opened, self._mode, at, self._emit, self._clock, self._failed
         )
         self._open = self._unclosed[len(self.calls)] = call
-        self._dialect.watch(call.splitter)
-        self._enter(call, admit)
+        self._dialect.watch(call.written)
+        self._enter(call, admit, at_once=call.tool.effects is Effects.PURE)
 
     def _refuse_call(self, invalid: Invalid, at: float) -> None:
         if self._last is None:
@@ -216,10 +233,13 @@ class Turn:
             self._enter(refused)
             self._failed()
 
-    def _enter(self, call: Call, admit: Callable[[], None] | None = None) -> None:
-        """The call's turn comes when the one before it has ended: at once, if it has already."""
+    def _enter(
+        self, call: Call, admit: Callable[[], None] | None = None, *, at_once: bool = False
+    ) -> None:
+        """The call's turn comes when the one before it has ended, unless it may run `at_once`."""
         before = self._settling[-1] if self._settling else None
-        if admit is not None and self._last is None and (before is None or before.done()):
+        at_once = at_once or before is None or before.done()
+        if admit is not None and self._last is None and at_once:
             admit()
             admit = None
         self.calls.append(call)
@@ -228,7 +248,7 @@ class Turn:
     async def _settle(
         self, call: Call, admit: Callable[[], None] | None, before: asyncio.Task[Outcome] | None
     ) -> Outcome:
-        """See the call to its end, after the one before it."""
+        """See the call to its end, after the one before it, whose failure would make it void."""
         if before is not None:
             await before
         if self._last is not None:
@@ -247,7 +267,7 @@ class Turn:
         if not self.calls:
             return [Message(Role.ASSISTANT, "".join(self.prose).strip())]
         last = len(self.calls) - 1 if self._last is None else self._last
-        length = None
+        length = self.calls[last].rejected_at
         if (unit := self.calls[last].last_unit) is not None:
             length = sum(len(it.text) for it in self.calls[last].units if it.index <= unit)
         said = self._said(length, last)
