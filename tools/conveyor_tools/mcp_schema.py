@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import regex
@@ -14,7 +15,9 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from conveyor_tools.errors import ToolError
+from conveyor_tools.errors import ArgumentsError
+from conveyor_tools.later import Later
+from conveyor_tools.signature import NO_LATER
 
 _LARGEST = 64 * 1024
 """Characters of a schema as JSON: models are told all of it."""
@@ -46,9 +49,10 @@ _Validator: Any = extend(Draft202012Validator, {"pattern": _pattern})  # type: i
 class SchemaSignature:
     """What a tool takes, as its schema says.
 
-    Used where a function's `Signature` is: `text` is how Python writes it, `shown` the same for
-    people and models. References to other documents are not followed.
+    Used where a function's `Signature` is. References to other documents are not followed.
     """
+
+    later: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         """Read it. Raises ValueError: it is none, or not one of an object."""
@@ -63,10 +67,10 @@ class SchemaSignature:
         self._schema = dict(schema)
         self._validator = _Validator(self._schema, registry=Registry())
         names = [*schema.get("required", ()), *schema.get("properties", {})]
-        names = list(dict.fromkeys(name for name in names if isinstance(name, str)))
-        if all(map(_is_parameter, names)):
-            self.text = f"({', '.join(self._written(name, quoted=True) for name in names)})"
-            self.shown = f"({', '.join(self._written(name, quoted=False) for name in names)})"
+        self.names = list(dict.fromkeys(name for name in names if isinstance(name, str)))
+        if all(map(_is_parameter, self.names)):
+            self.text = f"({', '.join(self._written(it, quoted=True) for it in self.names)})"
+            self.shown = f"({', '.join(self._written(it, quoted=False) for it in self.names)})"
         else:  # Python cannot write them as parameters, but as `**{"their-name": …}`
             self.text = self.shown = "(**arguments)"
 
@@ -74,22 +78,30 @@ class SchemaSignature:
         """The arguments as a JSON schema."""
         return self._schema
 
-    def bind(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def validated(self, name: str, value: Any) -> Any:  # noqa: ARG002 - `Arguments` has it
+        """The argument as it is: what is wrong shows in the stream, or when all are there."""
+        return value
+
+    def bind(
+        self,
+        arguments: Mapping[str, Any],
+        later: Mapping[str, Later[Any]] = NO_LATER,  # noqa: ARG002 - a server wants all at once
+    ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments by name, if they are what the schema says.
 
         Raises:
-            ToolError: they are not.
+            ArgumentsError: they are not.
         """
         try:
             error = best_match(self._validator.iter_errors(dict(arguments)))
         except Unresolvable as problem:
-            raise ToolError(f"its schema cannot be followed: {problem}"[:_SHOWN]) from None
+            raise ArgumentsError(f"its schema cannot be followed: {problem}"[:_SHOWN]) from None
         if error is not None:
             place = ".".join(map(str, error.absolute_path))
             message = (
                 error.message if len(error.message) <= _SHOWN else error.message[:_SHOWN] + "…"
             )
-            raise ToolError(f"{place}{place and ': '}{message} (it takes {self.shown})")
+            raise ArgumentsError(f"{place}{place and ': '}{message} (it takes {self.shown})")
         return [], dict(arguments)
 
     def _written(self, name: str, *, quoted: bool) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.types import Tool
 
+from conveyor_tools.declaration import Declaration, Effects
 from conveyor_tools.errors import ToolLoadError
-from conveyor_tools.function import Effects, FunctionTool
+from conveyor_tools.function import FunctionTool
 from conveyor_tools.mcp_content import value_of
 from conveyor_tools.mcp_schema import SchemaSignature
 from conveyor_tools.mcp_server import Offered, Server
@@ -77,8 +78,9 @@ def make_tools(
             raise ToolLoadError(f"mcp: {server.label}: {tool.name}: {error}") from None
         described = clean(tool.description or tool.title or "", _LONGEST_DESCRIPTION)
         description = described or f"The tool {tool.name} of an MCP server."
+        declaration = Declaration(effect, options.timeout)
         call = McpFunction(server, tool.name)
-        made.append(FunctionTool(name, description, effect, options.timeout, signature, call))  # type: ignore[arg-type]
+        made.append(FunctionTool(name, description, declaration, signature, call))
     return made
 
 
