@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 
 from conveyor_tools.function import FunctionTool, function_tool
+from conveyor_tools.plan import PlanTool
 from conveyor_tools.python import PythonTool
 from conveyor_tools.tool import Tool
 
-_TOOLS = (PythonTool,)
+_TOOLS = (PythonTool, PlanTool)
 _FUNCTIONS = {"calculator": "conveyor_tools.calculator"}
 """Functions, by the modules that hold them: these are imported only where a task wants them."""
 
