@@ -171,7 +171,7 @@ def _preload(options: SandboxOptions, brought: Brought) -> tuple[str, ...]:
 
 
 def _engine_answers() -> bool:
-    from conveyor_sandbox.docker import connect  # noqa: PLC0415 - slow
+    from conveyor_sandbox.engine import connect  # noqa: PLC0415 - slow
     from conveyor_sandbox.errors import SandboxUnavailable  # noqa: PLC0415
 
     try:

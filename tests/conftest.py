@@ -11,7 +11,7 @@ import os
 import pytest
 
 from conveyor_sandbox import image
-from conveyor_sandbox.docker import connect
+from conveyor_sandbox.engine import connect
 from conveyor_sandbox.errors import SandboxUnavailable
 
 _LEFT_OUT = pytest.StashKey[list[str]]()

@@ -53,7 +53,7 @@ def doctor(
 
 def _engine() -> Iterator[Finding]:
     from conveyor_sandbox import image
-    from conveyor_sandbox.docker import connect
+    from conveyor_sandbox.engine import connect
     from conveyor_sandbox.errors import SandboxError
 
     try:

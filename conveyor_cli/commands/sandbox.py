@@ -199,7 +199,7 @@ async def _once(text: str) -> AsyncIterator[str]:
 
 @contextmanager
 def _engine() -> Iterator[docker.DockerClient]:
-    from conveyor_sandbox.docker import connect
+    from conveyor_sandbox.engine import connect
 
     with closing(connect()) as client:
         yield client

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import docker
+import json
 
 _STDOUT = 1
 _COMPLAINT = 2000
 """Characters kept of what comes over standard error."""
+_REQUEST = (
+    "POST /containers/{}/attach?stdin=1&stdout=1&stderr=1&stream=1 HTTP/1.1\r\n"
+    "Host: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
+)
+_STREAM = (101, 200)
+"""What an engine answers before it goes on with the bare stream."""
 
 
-def attach(api: docker.APIClient, container: str) -> socket.socket:
-    """A connection to a container's standard streams. Blocks; raises what the engine does."""
-    params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-    attached = api.attach_socket(container, params)
-    raw: socket.socket = attached._sock  # noqa: SLF001 - the SDK offers no other way to it
-    try:
-        ours = raw.dup()
-    finally:
-        attached._response.close()  # noqa: SLF001 - nor to let go of it
-        attached.close()
-    ours.settimeout(None)
-    return ours
+class AttachError(Exception):
+    """The engine gives no stream; the message says why."""
 
 
 class AttachChannel:
     """A container's standard streams, with the engine's framing taken off."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """`reader` and `writer`: a fresh connection to the engine."""
         self._reader = reader
         self._writer = writer
         self.complaint = ""
         """What came over standard error: why the guest did not start."""
+
+    async def attach(self, container: str) -> None:
+        """Make the connection one to a container's streams. Raises AttachError."""
+        self._writer.write(_REQUEST.format(container).encode())
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            status = int(head.split(b" ", 2)[1])
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError) as error:
+            raise AttachError("it closed the connection to the container") from error
+        except (ValueError, IndexError) as error:
+            raise AttachError("it does not speak HTTP") from error
+        if status not in _STREAM:
+            raise AttachError(await self._explanation() or f"HTTP status {status}")
+
+    async def _explanation(self) -> str:
+        try:
+            text = await asyncio.wait_for(self._reader.read(_COMPLAINT), 1)
+            return str(json.loads(text)["message"])
+        except (TimeoutError, OSError, ValueError, LookupError, TypeError):
+            return ""
 
     async def read(self) -> bytes:
         try:
@@ -45,7 +58,7 @@ class AttachChannel:
                 if header[0] == _STDOUT:
                     return data
                 self.complaint = (self.complaint + data.decode(errors="replace"))[-_COMPLAINT:]
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             return b""
 
     def write(self, data: bytes) -> None:

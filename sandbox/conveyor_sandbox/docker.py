@@ -14,61 +14,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
-from conveyor_sandbox.attach import AttachChannel, attach
-from conveyor_sandbox.bundle import boot_program
-from conveyor_sandbox.capacity import OPEN_FILES, most_files
+from conveyor_sandbox.attach import AttachChannel, AttachError
 from conveyor_sandbox.channel import Channel
 from conveyor_sandbox.client import GuestClient
+from conveyor_sandbox.container import MEETING, create
+from conveyor_sandbox.engine import Engine
 from conveyor_sandbox.errors import SandboxDied, SandboxImageError, SandboxUnavailable
 from conveyor_sandbox.handshake import Hello, greet
 from conveyor_sandbox.image import ensure
 from conveyor_sandbox.leftovers import prune
 from conveyor_sandbox.meeting import Meeting
-from conveyor_sandbox.owner import OWNER_LABEL, owner_label
-from conveyor_sandbox.rooms import share_out, with_room
+from conveyor_sandbox.rooms import with_room
 from conveyor_sandbox.sandbox import Progress, SandboxSpec
 
 if TYPE_CHECKING:
     import docker
 
-_USER = 1000
-_MEETING = "/run/conveyor"
-"""Where the folder with our socket is seen in the container."""
 _START = 30.0
 """Seconds a container has to say hello."""
 _STOP = 5.0
 """Seconds it has to be gone after we hung up."""
 
 _T = TypeVar("_T")
-
-
-def connect() -> docker.DockerClient:
-    """The engine of the environment (`DOCKER_HOST`). Raises SandboxUnavailable, saying why."""
-    import docker  # noqa: PLC0415 - slow to import, and not every run needs it
-    from docker.errors import DockerException  # noqa: PLC0415
-
-    try:
-        return docker.from_env(timeout=30)  # asks the engine for its version
-    except DockerException as error:
-        raise SandboxUnavailable(
-            f"no Docker engine answers ({_root_of(error)}): start one, or use --sandbox local"
-        ) from error
-
-
-def _root_of(error: BaseException) -> str:
-    """What the system said, below the layers of libraries that repeat it."""
-    below: BaseException | None = error
-    while below is not None:
-        if isinstance(below, OSError) and below.strerror:
-            return below.strerror
-        below = below.__cause__ or below.__context__
-    return str(error)
 
 
 class DockerSandbox:
@@ -90,7 +62,7 @@ class DockerSandbox:
         self._client: docker.DockerClient | None = None
         self._meeting: Meeting | None = None
         self._container: str | None = None
-        self._stream: socket.socket | None = None
+        self._engine: Engine | None = None
         self._attached: AttachChannel | None = None
         self._guest: GuestClient | None = None
 
@@ -115,14 +87,12 @@ class DockerSandbox:
 
         image = await self._step(self._find_image, tell)
         tell("starting the sandbox", None)
-        if self._offer_socket:
+        assert self._engine is not None
+        if self._offer_socket and self._engine.shares_files:
             with contextlib.suppress(OSError):  # e.g. too long a path: the streams will do
-                self._meeting = Meeting(_MEETING)
+                self._meeting = Meeting(MEETING)
         try:
-            await self._step(self._run_container, image)
-            assert self._stream is not None
-            attached = AttachChannel(*await asyncio.open_unix_connection(sock=self._stream))
-            self._attached = attached
+            attached = await self._run_container(image)
             hello = await self._greet(attached)
             if hello.unguarded is not None:
                 image_name = self._spec.image
@@ -136,6 +106,22 @@ class DockerSandbox:
         self._guest = GuestClient(channel, hello.python, self._spec.limits.unit_timeout)
         await self._guest.prepare(self._spec.entries())
         return self._guest
+
+    async def _run_container(self, image: str) -> AttachChannel:
+        """Create, attach, start: in this order, so that no output is missed."""
+        assert self._engine is not None
+        await self._step(self._create_container, image)
+        assert self._container is not None
+        try:
+            async with asyncio.timeout(_START):
+                self._attached = attached = AttachChannel(*await self._engine.stream())
+                await attached.attach(self._container)
+        except TimeoutError as error:
+            raise SandboxUnavailable("the Docker engine stopped answering") from error
+        except (AttachError, OSError) as error:
+            raise SandboxUnavailable(f"the engine attaches no container: {error}") from error
+        await self._step(self._start_container)
+        return attached
 
     async def _step(self, blocking: Callable[..., _T], *arguments: object) -> _T:
         """Run it in a thread. A cancellation waits for its end: what it makes is not lost."""
@@ -162,83 +148,44 @@ class DockerSandbox:
     def _find_image(self, progress: Progress) -> str:
         from docker.errors import DockerException  # noqa: PLC0415
 
-        self._client = connect()
+        self._engine = Engine.find()
+        self._client = self._engine.client()
         with contextlib.suppress(DockerException):  # others' remains do not keep us from starting
             prune(self._client)
         return ensure(self._client, self._spec.image, progress).id
 
-    def _run_container(self, image: str) -> None:
-        """Create, attach, start: in this order, so that no output is missed."""
+    def _create_container(self, image: str) -> None:
+        assert self._client is not None
+        with self._refusals():
+            folder = self._meeting.folder if self._meeting else None
+            self._container = create(self._client, self._spec, image, folder, self._processors())
+
+    def _processors(self) -> int:
+        """How many the engine's machine has."""
+        assert self._client is not None
+        assert self._engine is not None
+        if self._engine.shares_files and (here := os.cpu_count()):
+            return here
+        return int(self._client.info()["NCPU"])
+
+    def _start_container(self) -> None:
+        assert self._client is not None
+        assert self._container is not None
+        with self._refusals():
+            self._client.api.start(self._container)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What the engine refuses, as an error of ours."""
         from docker.errors import APIError  # noqa: PLC0415
 
-        assert self._client is not None
-        api = self._client.api
         try:
-            self._container = self._create(image)
-            self._stream = attach(api, self._container)
-            api.start(self._container)
+            yield
         except APIError as error:
             why = str(error.explanation or error).replace("\n", " ")
             if 'exec: "python3"' in why:
                 raise self._no_python("there is none") from error
             raise SandboxUnavailable(f"the engine could not run the container: {why}") from error
-
-    def _create(self, image: str) -> str:
-        assert self._client is not None
-        created = self._client.api.create_container(
-            image,
-            command=["-c", boot_program()],
-            entrypoint=["python3"],
-            user=f"{_USER}:{_USER}",
-            working_dir="/workspace",
-            environment={
-                "HOME": "/workspace",
-                "LANG": "C.UTF-8",
-                "PYTHONHASHSEED": "0",  # the order of a printed set does not change by the run
-            },
-            labels={OWNER_LABEL: owner_label()},
-            stdin_open=True,  # once: the SDK adds it
-            host_config=self._host_config(),
-        )
-        return str(created["Id"])
-
-    def _host_config(self) -> dict[str, Any]:
-        from docker.types import LogConfig, Ulimit  # noqa: PLC0415
-
-        assert self._client is not None
-        limits = self._spec.limits
-        rooms = share_out(limits)
-        return self._client.api.create_host_config(
-            auto_remove=True,
-            init=False,  # whatever the engine's default is: the guest is the first process
-            network_mode="none",
-            read_only=True,
-            tmpfs={
-                "/workspace": _in_memory(limits.workspace_size, "0755"),
-                "/tmp": _in_memory(rooms.tmp, "1777"),  # noqa: S108 - the container's
-                # The engine's own limits no number of files, which take memory too.
-                "/dev/shm": _in_memory(rooms.shm, "1777"),  # noqa: S108
-            },
-            binds=[f"{self._meeting.folder}:{_MEETING}:ro"] if self._meeting else [],
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            mem_limit=limits.memory,
-            memswap_limit=limits.memory,
-            mem_swappiness=0,
-            nano_cpus=int(min(limits.cpus, os.cpu_count() or limits.cpus) * 1e9),
-            pids_limit=limits.pids,
-            ulimits=[
-                Ulimit(name=name, soft=most, hard=most)
-                for name, most in (
-                    ("fsize", limits.workspace_size),  # also of files that are mostly holes
-                    ("nofile", OPEN_FILES),
-                    ("core", 0),
-                )
-            ],
-            log_config=LogConfig(type="none"),
-            ipc_mode="private",
-            runtime=self._spec.runtime,
-        )
 
     async def _greet(self, attached: AttachChannel) -> Hello:
         offer = self._meeting.offer if self._meeting else None
@@ -281,15 +228,12 @@ class DockerSandbox:
         async with self._cleaning:
             guest, self._guest = self._guest, None
             attached, self._attached = self._attached, None
-            stream, self._stream = self._stream, None
             try:
                 if guest is not None:
                     await guest.close()
             finally:
                 if attached is not None:
                     attached.close()
-                elif stream is not None:
-                    stream.close()
                 await self._step(self._remove)
 
     def _remove(self) -> None:
@@ -317,12 +261,6 @@ class DockerSandbox:
                 except NotFound:
                     return
                 time.sleep(0.02)
-
-
-def _in_memory(size: int, mode: str) -> str:
-    """The options of a writable place."""
-    most = f"size={size},nr_inodes={most_files(size)}"
-    return f"rw,nosuid,nodev,exec,uid={_USER},gid={_USER},mode={mode},{most}"
 
 
 class _StoppedError(Exception):

@@ -22,7 +22,8 @@ import pytest
 
 from conveyor_sandbox.attach import AttachChannel
 from conveyor_sandbox.channel import StreamChannel
-from conveyor_sandbox.docker import DockerSandbox, connect
+from conveyor_sandbox.docker import DockerSandbox
+from conveyor_sandbox.engine import connect
 from conveyor_sandbox.errors import (
     SandboxDied,
     SandboxError,

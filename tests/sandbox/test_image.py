@@ -18,7 +18,7 @@ import pytest
 from docker.errors import ImageNotFound
 
 from conveyor_sandbox import image
-from conveyor_sandbox.docker import connect
+from conveyor_sandbox.engine import connect
 from conveyor_sandbox.errors import SandboxImageError
 from conveyor_sandbox.labels import dockerfile_labels, read_labels
 
@@ -269,7 +269,7 @@ def test_a_full_disk_is_one_line(name: str, tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from conveyor_sandbox import image\n"
-        "from conveyor_sandbox.docker import connect\n"
+        "from conveyor_sandbox.engine import connect\n"
         "from conveyor_sandbox.errors import SandboxImageError\n"
         "try: image.build_from_host(connect(), sys.argv[1], lambda text, fraction: None)\n"
         "except SandboxImageError as error: print(error)\n"

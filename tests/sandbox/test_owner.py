@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conveyor_sandbox import leftovers, owner
-from conveyor_sandbox.docker import connect
+from conveyor_sandbox.engine import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ _SAY_LABEL = "from conveyor_sandbox.owner import *; print(owner_label(), flush=T
 _MAKE_FOLDER = "from conveyor_sandbox.owner import *; print(owned_tempdir(), flush=True)"
 _MAKE_CONTAINER = """
 import sys
-from conveyor_sandbox.docker import connect
+from conveyor_sandbox.engine import connect
 from conveyor_sandbox.owner import OWNER_LABEL, owner_label
 api = connect().api
 labels = {OWNER_LABEL: sys.argv[2].format(own=owner_label())}

@@ -32,7 +32,9 @@ _SHOWN = 300
 """Characters of what a library says went wrong."""
 
 
-@tool(effects=Effects.EXTERNAL, timeout=_LONGEST_TIMEOUT + 10, name="http")
+@tool(
+    effects=Effects.EXTERNAL, timeout=_LONGEST_TIMEOUT + 10, name="http", early={"url"}, retries=1
+)
 class Http:
     """Sends an HTTP request and gives the answer: its status, some headers and the body.
 

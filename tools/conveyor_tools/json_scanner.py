@@ -83,6 +83,11 @@ class JsonScanner:
         return problem
 
     @property
+    def in_string(self) -> bool:
+        """Whether the text so far ends inside a string."""
+        return self._step == self._string and not self._over
+
+    @property
     def _length(self) -> int:
         """How much of the text there was."""
         return self._offset + len(self._tail)

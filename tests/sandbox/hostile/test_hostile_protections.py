@@ -50,7 +50,7 @@ def bomb(kind: str, name: str) -> str:
 
 def flag(line: str, instead: str = "") -> Off:
     """A flag that others stand behind, or whose bomb is not to be set off: the engine tells it."""
-    return Off("docker.py", line, instead, FLAGS, "AssertionError|KeyError|TypeError")
+    return Off("container.py", line, instead, FLAGS, "AssertionError|KeyError|TypeError")
 
 
 def denied(name: str, test: str) -> Off:
@@ -65,24 +65,24 @@ NO_LIMIT = "        resource.RLIMIT_{}: "
 
 OFF = {
     # Docker
-    "no network": Off("docker.py", '"none",\n            read', '"host",\n            read',
+    "no network": Off("container.py", '"none",\n        read', '"host",\n        read',
                       program("docker", "network", "TCP")),
-    "an ordinary user": Off("docker.py", "_USER = 1000", "_USER = 0", program("docker", "rights", "root")),
-    "a read-only root": Off("docker.py", "read_only=True,", "", program("docker", "files", "the root is not read-only")),
-    "no capabilities": Off("docker.py", 'cap_drop=["ALL"],', "", program("docker", "rights", "capabilities")),
+    "an ordinary user": Off("container.py", "_USER = 1000", "_USER = 0", program("docker", "rights", "root")),
+    "a read-only root": Off("container.py", "read_only=True,", "", program("docker", "files", "the root is not read-only")),
+    "no capabilities": Off("container.py", 'cap_drop=["ALL"],', "", program("docker", "rights", "capabilities")),
     "no new privileges": flag('security_opt=["no-new-privileges"],'),
-    "memory": flag("mem_limit=limits.memory,\n            memswap_limit=limits.memory,"),
+    "memory": flag("mem_limit=limits.memory,\n        memswap_limit=limits.memory,"),
     "swap": flag("memswap_limit=limits.memory,", "memswap_limit=2 * limits.memory,"),
     "processors": flag("nano_cpus=", "cpu_shares=1024 or "),
     "processes": flag("pids_limit=limits.pids,"),
     "core dumps": flag('("core", 0),'),
-    "open files": Off("docker.py", '("nofile", OPEN_FILES),', "", program("docker", "rights", "more descriptors")),
-    "size of files": Off("docker.py", '("fsize", limits.workspace_size),', "", program("docker", "files", "a huge file of holes")),
+    "open files": Off("container.py", '("nofile", OPEN_FILES),', "", program("docker", "rights", "more descriptors")),
+    "size of files": Off("container.py", '("fsize", limits.workspace_size),', "", program("docker", "files", "a huge file of holes")),
     "no log on the disk": flag('log_config=LogConfig(type="none"),'),
     "memory shared with nobody": flag('ipc_mode="private",', 'ipc_mode="shareable",'),
-    "our socket's folder": flag('{_MEETING}:ro"', '{_MEETING}:rw"'),
-    "size of the workspace": Off("docker.py", "size={size},", "", program("docker", "files", "a larger workspace")),
-    "number of files": Off("docker.py", "nr_inodes={most_files(size)}", "nr_inodes=0",
+    "our socket's folder": flag('"bind", read_only=True', '"bind", read_only=False'),
+    "size of the workspace": Off("container.py", "size={size},", "", program("docker", "files", "a larger workspace")),
+    "number of files": Off("container.py", "nr_inodes={most_files(size)}", "nr_inodes=0",
                            bomb("docker", "names of files")),
     # The local sandbox
     "read-only mounts": Off("newroot.py", '    _set(_HERE, b"/", 0, _SET_RDONLY)\n', "", program("local", "files", "the root is not read-only")),
