@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from conveyor_sandbox.reports import Report, RolledBack, UnitKey
-from conveyor_tools.function import Effects
+from conveyor_tools.function import Effects, FunctionTool
 from conveyor_tools.place import Place
 from conveyor_tools.plan_run import PlanRun
 from conveyor_tools.splitters.base import Unit
@@ -56,12 +58,16 @@ class PlanSession:
         self._place = place
         self._report: Callable[[Report], None] = lambda _: None
         self._runs: dict[int, PlanRun] = {}
+        self._prepared: dict[str, asyncio.Task[None]] = {}
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         self._report = listener
 
-    def prepare(self, call: int) -> None:
-        """Nothing is known of the tools that it will call."""
+    def prepare(self, call: int) -> None:  # noqa: ARG002 - for all plans alike
+        """Have the functions get ready, all of them: nobody knows yet which will be called."""
+        for name, function in self._place.functions.items():
+            if name not in self._prepared:
+                self._prepared[name] = asyncio.create_task(function.prepare())
 
     def run(self, key: UnitKey, unit: Unit) -> None:
         if isinstance(unit, PlanUnit) and unit.step is not None:
@@ -86,12 +92,32 @@ class PlanSession:
         for run in self._runs.values():
             run.cancel()
         self._runs.clear()
+        for task in self._prepared.values():
+            task.cancel()
+        await asyncio.gather(*self._prepared.values(), return_exceptions=True)
+        functions = [self._place.functions[name] for name in self._prepared]
+        await asyncio.gather(*map(_close, functions))
 
     def _of(self, call: int) -> PlanRun:
         if call not in self._runs:
             place = self._place
-            self._runs[call] = PlanRun(call, place.functions, place.refusal, self._tell)
+            self._runs[call] = PlanRun(
+                call, place.functions, place.refusal, self._preparation, self._tell
+            )
         return self._runs[call]
+
+    def _preparation(self, name: str) -> Awaitable[None] | None:
+        """What to wait for before a function is called; one that failed is tried again then."""
+        task = self._prepared.get(name)
+        failed = task is not None and task.done() and (task.cancelled() or task.exception())
+        return None if task is None or failed else asyncio.shield(task)
 
     def _tell(self, report: Report) -> None:
         self._report(report)
+
+
+async def _close(function: FunctionTool) -> None:
+    """Have it give back what it holds, if it can; others that use it may have done so already."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(function.timeout):
+            await function.close()

@@ -12,8 +12,8 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from heapq import heappop, heappush
 from typing import Any
@@ -74,6 +74,7 @@ class PlanRun:
         call: int,
         functions: Mapping[str, FunctionTool],
         refusal: Refusal,
+        prepared: Callable[[str], Awaitable[None] | None],
         report: Callable[[Report], None],
     ) -> None:
         self.effects: list[str] = []
@@ -81,6 +82,7 @@ class PlanRun:
         self._call = call
         self._functions = functions
         self._refusal = refusal
+        self._prepared = prepared
         self._report = report
         self._steps: dict[int, _Running] = {}  # by the indices of their units
         self._waiting: defaultdict[int, list[_Running]] = defaultdict(list)  # by what they wait for
@@ -149,6 +151,8 @@ class PlanRun:
         if answer.failure is None:
             self._done(running, answer.result or "null")
         else:
+            if answer.failure.kind == "arguments":  # of a step that ran, not of the whole call
+                running.answer = Answer(None, replace(answer.failure, kind="exception"))
             running.state = _State.FAILED
             self._first_failed = running.key.index
             self._stop_after(running.key.index)
@@ -164,18 +168,19 @@ class PlanRun:
             arguments = resolve(running.step.arguments, self._results)
         except ToolError as problem:
             refused = Failure("exception", "ToolError", str(problem))
-        if refused is None and function.effects is not Effects.PURE:
+        effects = function.effects_of(arguments)
+        if refused is None and effects is not Effects.PURE:
             text = json.dumps(arguments, ensure_ascii=False)
-            why = await self._refusal(function.name, function.effects, text)
+            why = await self._refusal(function.name, effects, text)
             refused = None if why is None else Failure("denied", "ToolError", why)
         running.began = True
         running.started_at = time.monotonic()
         self._report(Started(running.key, running.started_at))
         if refused is not None:
             return Answer(None, refused)
-        if function.effects is not Effects.PURE:
+        if effects is not Effects.PURE:
             self.effects.append(f"what {function.name} did (${running.step.number})")
-        return await function.call(arguments)
+        return await function.call(arguments, prepared=self._prepared(function.name))
 
     def _done(self, running: _Running, result: str) -> None:
         running.state = _State.DONE
@@ -216,7 +221,9 @@ class PlanRun:
                 return
         if self._closed and not self.ended:
             self.ended = True
-            outcome = self._outcome or Outcome(Status.OK, result=_result(self._last))
+            last = self._last.answer if self._last is not None else None
+            result = None if last is None else last.shown
+            outcome = self._outcome or Outcome(Status.OK, result=result)
             self._report(Ended(self._call, outcome, time.monotonic()))
 
     def _next(self) -> _Running | None:
@@ -229,7 +236,8 @@ class PlanRun:
     def _tell_result(self, running: _Running) -> None:
         self._settled += 1
         self._last = running
-        text = _result(running) or ""
+        assert running.answer is not None
+        text = running.answer.result or "null"
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
         line = f"${running.step.number} = {shown}\n"
         self._report(Output(running.key, Stream.STDOUT, line, time.monotonic()))
@@ -248,9 +256,3 @@ class PlanRun:
                 self._report(Finished(running.key, ended, running.started_at, running.ended_at))
             else:
                 self._report(Skipped(running.key, time.monotonic()))
-
-
-def _result(running: _Running | None) -> str | None:
-    """A step's result as JSON."""
-    answer = running.answer if running is not None else None
-    return None if answer is None else answer.result or "null"

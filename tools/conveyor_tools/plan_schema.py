@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
+from conveyor_tools.answer import failure_of
+from conveyor_tools.declaration import Effects
 from conveyor_tools.plan_values import StepProblem, Value, references
 from conveyor_tools.schema_stream import SchemaStream
 
@@ -62,14 +64,36 @@ class Shape:
         return Shape(name, found if isinstance(found, dict) else None, self._root)
 
 
-class Parameters:
-    """The arguments that a tool takes. `schema` None: any."""
+class StepTool(Protocol):
+    """What has to be known of a tool that steps may call."""
 
-    def __init__(self, tool: str, schema: Mapping[str, Any] | None) -> None:
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The arguments as a JSON schema."""
+
+    @property
+    def effects(self) -> Effects:
+        """What any call of it may do."""
+
+    def effects_of(self, arguments: Mapping[str, Any]) -> Effects:
+        """What a call with these arguments does."""
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises what is wrong with one argument, if anything is."""
+
+
+class Parameters:
+    """The arguments that a tool takes; `tool` None: any."""
+
+    def __init__(self, name: str, tool: StepTool | None) -> None:
+        self._name = name
         self._tool = tool
-        self._root = schema or {}
+        self._root = {} if tool is None else tool.schema
         self._properties: Mapping[str, Any] = self._root.get("properties", {})
-        self._open = schema is None or self._root.get("additionalProperties", True) is not False
+        self._open = self._root.get("additionalProperties", True) is not False
 
     def left(self, given: Mapping[str, Value]) -> list[str] | None:
         """The names that have no value yet; None: any name will do."""
@@ -81,7 +105,7 @@ class Parameters:
         if place < len(self._properties):
             return list(self._properties)[place]
         if self._properties or not self._open:
-            raise StepProblem(f"{self._tool} takes {len(self._properties)} arguments at most")
+            raise StepProblem(f"{self._name} takes {len(self._properties)} arguments at most")
         return str(place)
 
     def shape(self, name: str) -> Shape:
@@ -90,26 +114,30 @@ class Parameters:
 
     def check(self, name: str, value: Value) -> None:
         """Raises StepProblem if a value without references is not what the argument must be."""
-        if name not in self._properties or any(references(value)):
+        if self._tool is None or any(references(value)):
             return
-        properties = {name: self._properties[name]}
+        properties = {name: self._properties.get(name, True)}
         stream = SchemaStream({**self._root, "properties": properties, "required": [name]})
         stream.feed(json.dumps({name: value}))
         if stream.problem is not None:
             raise StepProblem(stream.problem.why)
+        try:
+            self._tool.check(name, value)
+        except Exception as problem:  # of the tool's own code, any
+            raise StepProblem(failure_of(problem).message) from problem
 
     def no_argument(self, word: str, given: Mapping[str, Value]) -> StepProblem:
         """What is wrong with a name that begins with `word`."""
         if word in given:
             return StepProblem(f"the argument {word!r} is given twice")
         takes = ", ".join(self._properties) or "none"
-        return StepProblem(f"{self._tool} has no argument {word!r}… (it takes: {takes})")
+        return StepProblem(f"{self._name} has no argument {word!r}… (it takes: {takes})")
 
     def check_complete(self, given: Mapping[str, Value]) -> None:
         """Raises StepProblem if an argument is missing."""
         for name in self._root.get("required", ()):
             if name not in given:
-                raise StepProblem(f"the argument {name!r} of {self._tool} is missing")
+                raise StepProblem(f"the argument {name!r} of {self._name} is missing")
 
 
 def _types(schema: Any, root: Mapping[str, Any], depth: int) -> frozenset[str]:

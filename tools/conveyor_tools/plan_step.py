@@ -6,9 +6,7 @@ What can no longer become a valid step is a `StepProblem` at the first character
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
 
-from conveyor_tools.function import Effects
 from conveyor_tools.plan_literals import (
     BLANKS,
     DIGITS,
@@ -21,27 +19,13 @@ from conveyor_tools.plan_literals import (
     ValueReader,
     kind_of,
 )
-from conveyor_tools.plan_schema import Parameters
+from conveyor_tools.plan_schema import Parameters, StepTool
 from conveyor_tools.plan_values import Step, StepProblem, Value
 
 _JOIN = "join"
 """LLMCompiler's last step, which collects all results. Here, nothing has to be done for that."""
 _ASIDES = {"T": "Thought:", "<": "<END_OF_PLAN>"}
 """Lines of LLMCompiler's plans that are no steps, by their first character."""
-
-
-class StepTool(Protocol):
-    """What a reader has to know of a tool that steps may call."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """The arguments as a JSON schema."""
-
-    @property
-    def effects(self) -> Effects: ...
 
 
 class StepReader(ValueReader):
@@ -100,8 +84,8 @@ class StepReader(ValueReader):
         if self._tools is not None and name not in self._tools:  # join
             yield from self._rest_of_line()
             return
-        schema = None if self._tools is None else self._tools[name].schema
-        arguments = yield from self._arguments(Parameters(name, schema))
+        tool = None if self._tools is None else self._tools[name]
+        arguments = yield from self._arguments(Parameters(name, tool))
         yield from self._blanks()
         if self._char == "#":
             yield from self._rest_of_line()

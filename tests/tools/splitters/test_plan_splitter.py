@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conveyor_tools.errors import ToolError
 from conveyor_tools.function import Effects
 from conveyor_tools.plan_step import END, StepReader
 from conveyor_tools.plan_values import Reference, Step, Template
@@ -40,12 +41,19 @@ class Stub:
             **self.extra,
         }
 
+    def effects_of(self, arguments: Mapping[str, Any]) -> Effects:
+        return Effects.PURE if arguments.get("text") == "nothing" else self.effects
+
+    def check(self, name: str, value: Any) -> None:
+        if value == "forbidden":
+            raise ToolError(f"{name} must not be that")
+
 
 STRING = {"type": "string"}
 TOOLS = {
     tool.name: tool
     for tool in (
-        Stub("search", {"query": STRING, "limit": {"type": "integer"}}, ("query",)),
+        Stub("search", {"query": STRING, "limit": {"type": "integer", "minimum": 0}}, ("query",)),
         Stub("sum", {"numbers": {"type": "array", "items": {"type": "number"}}}, ("numbers",)),
         Stub("send", {"text": STRING, "to": {"anyOf": [STRING, {"type": "null"}]}},
              ("text",), Effects.EXTERNAL),
@@ -132,6 +140,12 @@ def test_effects_wait_for_all_before_them() -> None:
     assert [unit.external for unit in units] == [False, True, False, True, False]
 
 
+def test_a_call_may_do_less_than_its_tool_can() -> None:
+    """As far as its arguments say so; what they are from is not known."""
+    units, _ = split(["$1 = send('nothing')\n$2 = send(text=\"${1}\")\n$3 = send('x')\n"])
+    assert [unit.external for unit in units] == [False, True, True]
+
+
 def test_the_plans_of_llmcompiler() -> None:
     """Numbers with a dot, results named in strings, thoughts, and a `join` that joins nothing."""
     plan = (
@@ -169,6 +183,8 @@ PROBLEMS = [
     ("$1 = place({⌷1", "a key must be a string"),
     ("$1 = send('a', ⌷1", "to must be a string or null, not a number"),
     ("$1 = search('a⌷\n", "a string ends before its line does"),
+    ("$1 = search('forbidden'⌷,", "query must not be that"),
+    ("$1 = search('a', -1⌷)", "limit: "),
     ("$1 = search('a' ⌷'b'", ", is missing"),
     ("$1 = search('a') ⌷x", "a step ends with its line"),
     ("$1 = search('a')⌷$2", "a step ends with its line"),

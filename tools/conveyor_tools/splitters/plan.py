@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from conveyor_sandbox.reports import Failure
-from conveyor_tools.function import Effects
+from conveyor_tools.declaration import Effects
 from conveyor_tools.plan_literals import END
-from conveyor_tools.plan_step import StepReader, StepTool
-from conveyor_tools.plan_values import Step, StepProblem
+from conveyor_tools.plan_schema import StepTool
+from conveyor_tools.plan_step import StepReader
+from conveyor_tools.plan_values import Step, StepProblem, references
 from conveyor_tools.splitters.base import Unit
 
 _TYPES = {"arguments": "InvalidArguments", "unknown_tool": "UnknownTool"}
@@ -118,8 +119,16 @@ class PlanSplitter:
         external = False
         if step is not None:
             after = tuple(sorted(self._steps[number] for number in step.uses))
-            if self._tools is not None and self._tools[step.tool].effects is not Effects.PURE:
+            if self._effects(step) is not Effects.PURE:
                 after, external = tuple(self._steps.values()), True
             self._steps[step.number] = index
         self._begin_step()
         return PlanUnit(index, text, line, span, step is None, after, external, step)
+
+    def _effects(self, step: Step) -> Effects:
+        """What the step may do, as far as its arguments are known."""
+        if self._tools is None:
+            return Effects.PURE
+        tool = self._tools[step.tool]
+        known = not any(references(step.arguments))
+        return tool.effects_of(step.arguments) if known else tool.effects
