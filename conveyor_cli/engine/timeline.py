@@ -328,6 +328,8 @@ class Timeline:
             case UnitFinished():
                 unit.started_at, unit.finished_at = event.started_at, event.at
                 unit.status, unit.failure = event.outcome.status, event.outcome.failure
+            case UnitSkipped() if unit.finished_at is not None:
+                unit.status = Status.ROLLED_BACK  # it ran beside one before it that failed
             case UnitSkipped():
                 unit.finished_at, unit.status = event.at, Status.SKIPPED
 
