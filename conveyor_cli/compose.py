@@ -68,7 +68,7 @@ def make_parts(
         size = task.sandbox.pool.size
         maker = sandbox_maker(task.sandbox, offered, brought)
         pool = Pool(maker, spares if size is None else size)
-    workplace = Workplace(pool, task.sandbox.image, toolbox.functions, approval)
+    workplace = Workplace(pool, task.sandbox.image, toolbox.tools, toolbox.functions, approval)
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
@@ -77,6 +77,7 @@ def make_parts(
         backend,
         workplace,
         toolbox.tools,
+        approval,
         lambda: find_speech(task.model.dialect, toolbox.tools, told, backend.template),
         settings,
         task.system,

@@ -73,9 +73,12 @@ class Dialogue:
         """Forget the conversation."""
         del self._parts.agent.messages[1:]
 
-    def reset(self) -> None:
-        """Empty the interpreter; files and the conversation stay. The model will be told."""
-        self._parts.workplace.reset()
+    async def reset(self) -> None:
+        """Empty the interpreter, end what tools hold; files and the conversation stay.
+
+        The model will be told.
+        """
+        await self._parts.workplace.reset()
 
     async def get_ready(self) -> None:
         """Load the model, so that the first prompt does not wait. Raises ModelError.

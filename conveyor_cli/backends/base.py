@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 Progress = Callable[[str, float | None], None]
 """Told of long work: what is being done, and the fraction done (0 to 1) where it is known."""
@@ -22,11 +22,34 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SaidCall:
+    """A call in a message of the model's, where it stands apart from the message's text.
+
+    `arguments` is the JSON text of an object; `id` has nine letters and digits, as Mistral's
+    templates want it, and is unique in the conversation.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation. Its content is plain text: control tokens in it are text."""
+    """One message of a conversation. Its content is plain text: control tokens in it are text.
+
+    `calls` are those of the model's own message, unless they are written in its content; `answers`
+    is the id of the call that a tool's message is about.
+    """
 
     role: Role
     content: str
+    calls: tuple[SaidCall, ...] = ()
+    answers: str | None = None
+
+
+ToolOffer = Mapping[str, Any]
+"""A tool as chat templates and servers take it: `{"type": "function", "function": {…}}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +70,31 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class CallPiece:
+    """What a server that marks calls itself added to one of them.
+
+    `call` counts the response's calls from 0; their pieces may alternate. `name` is in the first
+    piece of each, and only there. `arguments` is the next of their JSON text.
+    """
+
+    call: int
+    arguments: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """What one decoding step added.
 
     `text` is empty where a token completes no character (or ends the sequence). `tokens` is the
     number of tokens decoded for it. `at` is when it was decoded, in seconds of `time.monotonic`.
+    Where it is a `piece` of a call, `text` is how that is shown: its end is `piece.arguments`.
     """
 
     text: str
     tokens: int
     at: float
+    piece: CallPiece | None = None
 
 
 class Finish(StrEnum):
@@ -66,6 +104,8 @@ class Finish(StrEnum):
     """The model ended it."""
     LENGTH = "length"
     """The token limit cut it off."""
+    DROPPED = "dropped"
+    """The connection to the model ended in its middle."""
     STOPPED = "stopped"
     """We stopped it."""
 
@@ -101,8 +141,13 @@ class Backend(Protocol):
     async def load(self, progress: Progress) -> None:
         """Get ready to decode; returns at once where that was done. Raises ModelError."""
 
-    def respond(self, messages: Sequence[Message], sampling: Sampling) -> Response:
-        """Start a response to the conversation. Returns at once."""
+    def respond(
+        self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[ToolOffer] = ()
+    ) -> Response:
+        """Start a response to the conversation. Returns at once.
+
+        `tools` are those that the model is told of by its own chat template, or by its server.
+        """
 
     async def forget(self) -> None:
         """Begin afresh: the next response owes nothing to earlier ones (no cache, no position)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import jinja2
 from tokenizers import AddedToken, Tokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from conveyor_cli.backends.base import Message, Role
+from conveyor_cli.backends.base import Message, Role, SaidCall, ToolOffer
 from conveyor_cli.errors import ModelError
 
 _PLAIN_TEMPLATE = (
@@ -23,6 +23,8 @@ _PLAIN_TEMPLATE = (
 _TOOL_ROLE = re.compile(r"""['"]tool['"]""")
 """How a template that knows messages of tools asks for their role."""
 _MARKS = range(0xF0000, 0x10FFFE)  # characters of private use
+_CALL_MARKS = frozenset({"<|python_tag|>"})
+"""Special tokens that a model's own message keeps, since they mark calls that are written in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +40,30 @@ class ChatTokenizer:
     template: str | None
     names: dict[str, str]
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
+    def encode(self, messages: Sequence[Message], tools: Sequence[ToolOffer] = ()) -> list[int]:
         """The tokens of the prompt for the next response.
 
         A message's content is text: where it spells a control token, that spelling is cut in two
-        and its parts are tokenized apart, so they never become the token. Without such spellings
-        the tokens are exactly those of transformers' `apply_chat_template`. The model's own
-        earlier responses keep tokens that are not special, such as Qwen's `<tool_call>`.
+        and its parts are tokenized apart, so they never become the token. The same holds for calls
+        and for `tools`. Without such spellings the tokens are exactly those of transformers'
+        `apply_chat_template`. The model's own earlier responses keep tokens that are not special,
+        such as Qwen's `<tool_call>`, and `<|python_tag|>`.
 
         Not covered: vocabularies that put a space before every text may show one in that cut.
 
         Raises:
             ModelError: the template refuses the conversation, e.g. a role it does not know.
         """
-        messages = self._in_known_roles(messages)
-        contents = [
-            # Half a surrogate pair is no text that can be encoded.
-            message.content.encode("utf-8", "replace").decode("utf-8")
-            for message in messages
-        ]
-        present = set().union(*contents)
+        known = self._in_known_roles(messages)
+        given = [_as_templates_take_it(message) for message in known]
+        present = set(json.dumps([given, list(tools)], ensure_ascii=False))
         mark = next(char for char in map(chr, _MARKS) if char not in present)
         rendered = self._render(
             [
-                {
-                    "role": message.role.value,
-                    "content": self._control_tokens(message.role).sub(rf"\g<0>{mark}", content),
-                }
-                for message, content in zip(messages, contents, strict=True)
-            ]
+                _marked(it, self._control_tokens(message.role), mark)
+                for message, it in zip(known, given, strict=True)
+            ],
+            _marked(list(tools), self._control_tokens(Role.SYSTEM), mark),
         )
         return [
             token
@@ -76,6 +73,8 @@ class ChatTokenizer:
 
     def _in_known_roles(self, messages: Sequence[Message]) -> list[Message]:
         """Let the user say what tools would, in one message, where the template knows no tools."""
+        if "tool_calls" not in (self.template or ""):
+            messages = [_with_calls_as_text(message) for message in messages]
         if _TOOL_ROLE.search(self.template or ""):
             return list(messages)
         known: list[Message] = []
@@ -89,12 +88,13 @@ class ChatTokenizer:
             known.append(Message(role, said))
         return known
 
-    def _render(self, messages: list[dict[str, str]]) -> str:
+    def _render(self, messages: list[Any], tools: list[Any]) -> str:
         try:
             variables: dict[str, Any] = {**self.names, "add_generation_prompt": True}
             # Annotated as `str`; it returns the texts and what it was not asked for.
             result: Any = render_jinja_template(
                 conversations=[messages],
+                tools=tools or None,
                 chat_template=self.template or _PLAIN_TEMPLATE,
                 **variables,
             )
@@ -116,9 +116,46 @@ class ChatTokenizer:
         spellings = [
             re.escape(token.content)
             for token in added.values()
-            if len(token.content.strip()) > 1 and (token.special or token.content in template)
+            if len(token.content.strip()) > 1
+            and (token.special or token.content in template)
+            and not (role is Role.ASSISTANT and token.content in _CALL_MARKS)
         ]
         return re.compile(f"(?={'|'.join(spellings) or '(?!)'}).", re.DOTALL)
+
+
+def _as_templates_take_it(message: Message) -> dict[str, Any]:
+    given: dict[str, Any] = {"role": message.role.value, "content": message.content}
+    if message.calls:
+        given["tool_calls"] = [_call(call) for call in message.calls]
+    if message.answers is not None:
+        given["tool_call_id"] = message.answers
+    return given
+
+
+def _call(call: SaidCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": json.loads(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _with_calls_as_text(message: Message) -> Message:
+    """For a template that does not know of calls: each in JSON, on a line of its own."""
+    written = [json.dumps(_call(call)["function"]) for call in message.calls]
+    return replace(message, content="\n".join(filter(None, [message.content, *written])), calls=())
+
+
+def _marked(value: Any, spellings: re.Pattern[str], mark: str) -> Any:
+    """The value with a mark after the first character of each spelling in its texts."""
+    if isinstance(value, str):
+        # Half a surrogate pair is no text that can be encoded.
+        text = value.encode("utf-8", "replace").decode("utf-8")
+        return spellings.sub(rf"\g<0>{mark}", text)
+    if isinstance(value, Mapping):
+        return {
+            _marked(key, spellings, mark): _marked(it, spellings, mark) for key, it in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_marked(it, spellings, mark) for it in value]
+    return value
 
 
 def load_chat(folder: Path) -> ChatTokenizer:

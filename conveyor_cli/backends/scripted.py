@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 
-from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling
+from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling, ToolOffer
 from conveyor_cli.errors import ModelError
 
 SEPARATOR = "<<<turn>>>"
@@ -60,7 +60,12 @@ class ScriptedBackend:
     async def load(self, progress: Progress) -> None:
         """Nothing to load."""
 
-    def respond(self, messages: Sequence[Message], sampling: Sampling) -> ScriptedResponse:  # noqa: ARG002
+    def respond(
+        self,
+        messages: Sequence[Message],  # noqa: ARG002
+        sampling: Sampling,
+        tools: Sequence[ToolOffer] = (),  # noqa: ARG002
+    ) -> ScriptedResponse:
         """The next response of the script. Raises ModelError when there is none left."""
         if self._next == len(self._responses):
             raise ModelError(

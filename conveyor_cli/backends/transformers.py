@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling
+from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling, ToolOffer
 from conveyor_cli.backends.models import ModelStore
 from conveyor_cli.backends.precision import Device, Dtype, Quantization
 from conveyor_cli.errors import ModelError
@@ -103,11 +103,13 @@ class TransformersBackend:
         finally:
             cancelled.set()
 
-    def respond(self, messages: Sequence[Message], sampling: Sampling) -> TransformersResponse:
+    def respond(
+        self, messages: Sequence[Message], sampling: Sampling, tools: Sequence[ToolOffer] = ()
+    ) -> TransformersResponse:
         """Start a response; it waits until the one before has ended or was stopped."""
         decoder = self._ready()
         response = TransformersResponse(asyncio.get_running_loop())
-        self._executor.submit(response.run, decoder, tuple(messages), sampling)
+        self._executor.submit(response.run, decoder, tuple(messages), sampling, tuple(tools))
         self._response = response
         return response
 
@@ -175,7 +177,13 @@ class TransformersResponse:
         finally:
             self.stop()
 
-    def run(self, decoder: Decoder, messages: tuple[Message, ...], sampling: Sampling) -> None:
+    def run(
+        self,
+        decoder: Decoder,
+        messages: tuple[Message, ...],
+        sampling: Sampling,
+        tools: tuple[ToolOffer, ...],
+    ) -> None:
         """Decode it, in the decode thread."""
         import torch  # noqa: PLC0415
 
@@ -183,7 +191,7 @@ class TransformersResponse:
         from conveyor_cli.backends.loading import out_of_memory  # noqa: PLC0415
 
         try:
-            prompt = decoder.loaded.chat.encode(messages)
+            prompt = decoder.loaded.chat.encode(messages, tools)
             self._send(decode(decoder, prompt, sampling, self._send, self._stopped.is_set))
         except torch.OutOfMemoryError:
             self._send(out_of_memory(decoder.loaded.device))

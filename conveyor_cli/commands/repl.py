@@ -96,6 +96,9 @@ async def _talk(task: Task, *, plain: bool) -> Aftermath:
                 if line.startswith("/"):
                     if line in ("/diff", "/apply"):
                         await _show_changes(dialogue, apply=line == "/apply")
+                    elif line == "/reset":
+                        await dialogue.reset()
+                        typer.echo("the interpreter is empty; files and the conversation stay")
                     elif not _command(dialogue, line):
                         return await dialogue.collect(saving=True)
                 elif line:
@@ -157,9 +160,6 @@ def _command(dialogue: Dialogue, line: str) -> bool:
         case "/clear", "":
             dialogue.clear()
             typer.echo("the conversation is forgotten; variables and files stay")
-        case "/reset", "":
-            dialogue.reset()
-            typer.echo("the interpreter is empty; files and the conversation stay")
         case "/mode", ("partial" | "sequential") as mode:
             dialogue.set_mode(Mode(mode))
             typer.echo(f"mode: {mode}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from conveyor_cli.backends.base import CallPiece
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,16 @@ class Withdrawn:
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What follows is of the response's call of that number, counted as for `cut`.
+
+    It is open already, or is the next one to be. Only where calls are written side by side.
+    """
+
+    call: int
+
+
 class Fault(StrEnum):
     """What is wrong with a call that cannot be run."""
 
@@ -78,7 +90,7 @@ class Invalid:
     message: str
 
 
-Item = Prose | Opened | CallText | TextEnded | Closed | Withdrawn | Invalid
+Item = Prose | Opened | CallText | TextEnded | Closed | Withdrawn | Resumed | Invalid
 
 
 class EndCheck(Protocol):
@@ -117,3 +129,30 @@ class Dialect(Protocol):
         It is closed as the dialect closes calls: this is what stands in the conversation. Calls
         count from 0: each that was opened, and each that was refused without having been opened.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenCall:
+    """A call as it stands in the conversation; `arguments` is the JSON text of an object."""
+
+    name: str
+    arguments: str
+
+
+@runtime_checkable
+class CallsApart(Protocol):
+    """A dialect whose calls stand apart from the message's text, which is all that `cut` gives."""
+
+    def calls(self, length: int | None, call: int) -> list[WrittenCall]:
+        """The calls up to that one, of which only the first `length` characters count (None: all).
+
+        Those that were withdrawn before it are left out.
+        """
+
+
+@runtime_checkable
+class PieceReader(Protocol):
+    """A dialect that reads calls which the server marks itself."""
+
+    def feed_piece(self, piece: CallPiece, shown: str) -> Iterator[Item]:
+        """Take a piece of a call. `shown` is what stands for it in the response."""

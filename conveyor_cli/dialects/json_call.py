@@ -3,6 +3,8 @@
 The text of a call is one string among its arguments. It is given out as it comes, once the name is
 known, which may stand before or after the arguments.
 
+Where the name is given outside, the object is that of the arguments alone: `{"code": "…"}`.
+
 Of equal keys the last counts, as for other readers of JSON. One that comes when the call is open
 withdraws it, and its value opens another call. Arguments that the tool does not have are ignored.
 """
@@ -29,11 +31,11 @@ from conveyor_tools.json_object import (
     Finished,
     JsonItem,
     ObjectDecoder,
+    Path,
     Piece,
 )
 
 _NAME = ("name",)
-_ARGUMENTS = ("arguments",)
 _SHOWN = 40
 """Characters of what the model wrote that an error repeats."""
 
@@ -52,6 +54,9 @@ class Record:
     """Decoded characters of its text so far."""
     end: int | None = None
     """Where it ends, once it is closed or invalid."""
+    withdrawn: bool = False
+    arguments: object = None
+    """Their value, once the call is closed."""
 
 
 @dataclass(slots=True)
@@ -71,19 +76,32 @@ class JsonCall:
     """Reads a call's object, which begins at character `start` of the response.
 
     `arguments` maps tools to the argument that is their text. The calls that are opened or refused
-    are added to `records`.
+    are added to `records`. The arguments stand behind `key`, or are the object itself where the
+    call's `name` is given.
     """
 
-    def __init__(self, arguments: Mapping[str, str], start: int, records: list[Record]) -> None:
+    def __init__(
+        self,
+        arguments: Mapping[str, str],
+        start: int,
+        records: list[Record],
+        *,
+        key: str = "arguments",
+        name: str | None = None,
+    ) -> None:
         self.object_end: int | None = None
         """Where the object ends in the response, once it is complete."""
         self._tools = arguments
         self._start = start
         self._records = records
-        texts = {(*_ARGUMENTS, argument) for argument in arguments.values()}
-        self._decoder = ObjectDecoder({_NAME, _ARGUMENTS, *texts})
+        self._key = key
+        self._path: Path = (key,) if name is None else ()  # that of the arguments
+        watched = {(*self._path, argument) for argument in arguments.values()}
+        if name is None:
+            watched |= {_NAME, self._path}
+        self._decoder = ObjectDecoder(watched)
         self._read: list[str] = []  # to be shown where it is broken
-        self._name: object = None
+        self._name: object = name
         self._texts: dict[str, _Text] = {}
         self._open: Record | None = None
         self._object: dict[str, object] = {}
@@ -109,6 +127,7 @@ class JsonCall:
             return self.refuse(*problem, end)
         assert self._open is not None, "it has a name and a text, so it was opened"
         self._open.end = end
+        self._open.arguments = self._arguments()
         return Closed()
 
     def refuse(self, fault: Fault, message: str, end: int) -> Invalid:
@@ -116,7 +135,7 @@ class JsonCall:
         tool = self._name if isinstance(self._name, str) else ""
         record = self._open
         if record is None:
-            record = Record(tool, self._start, opened=False)
+            record = Record(tool, self._start, opened=False, arguments=self._arguments())
             self._records.append(record)
         record.end = end
         return Invalid(tool[:_SHOWN], self._start, fault, message)
@@ -127,8 +146,8 @@ class JsonCall:
             match item:
                 case Begun():
                     yield from self._begin(item)
-                case Piece((_, argument), text):
-                    self._texts[argument].pieces.append(text)
+                case Piece(path, text) if len(path) > len(self._path):
+                    self._texts[path[-1]].pieces.append(text)
                 case Finished():
                     yield from self._finish(item)
                 case Complete(value, end):
@@ -142,25 +161,30 @@ class JsonCall:
 
     def _begin(self, begun: Begun) -> Iterator[Item]:
         """A value begins; one of the same key counts no more."""
-        match begun.path:
-            case (_, argument):
-                if argument == self._argument():
-                    yield from self._withdraw()
-                self._texts[argument] = _Text(self._start + begun.at + 1, self._name)
-            case path if path == _ARGUMENTS:
+        if len(begun.path) > len(self._path):
+            argument = begun.path[-1]
+            if argument == self._argument():
                 yield from self._withdraw()
-                self._texts.clear()
+            self._texts[argument] = _Text(self._start + begun.at + 1, self._name)
+        elif begun.path == self._path:
+            yield from self._withdraw()
+            self._texts.clear()
 
     def _finish(self, finished: Finished) -> Iterator[Item]:
-        match finished.path:
-            case (_, argument) if isinstance(finished.value, str):
+        if len(finished.path) > len(self._path):
+            argument = finished.path[-1]
+            if isinstance(finished.value, str):
                 self._texts[argument].ended = True
-            case (_, argument):
+            else:
                 del self._texts[argument]
-            case path if path == _NAME:
-                if finished.value != self._name:
-                    yield from self._withdraw()
-                self._name = finished.value
+        elif finished.path == _NAME:
+            if finished.value != self._name:
+                yield from self._withdraw()
+            self._name = finished.value
+
+    def _arguments(self) -> object:
+        """The value of the arguments, once the object is complete."""
+        return self._object.get(self._key) if self._path else self._object
 
     def _argument(self) -> str | None:
         """The argument that is the call's text, if it is known which tool it calls."""
@@ -169,6 +193,7 @@ class JsonCall:
     def _withdraw(self) -> Iterator[Item]:
         """What was given out is void: take the call back, if one was opened."""
         if self._open is not None:
+            self._open.withdrawn = True
             self._open = None
             for text in self._texts.values():
                 text.given, text.end_told = 0, False
@@ -197,18 +222,27 @@ class JsonCall:
 
     def _problem(self) -> tuple[Fault, str] | None:
         """Why the complete object is not a call that can be run."""
-        name, arguments = self._name, self._object.get("arguments")
+        name, arguments = self._name, self._arguments()
         if not isinstance(name, str):
             return Fault.ARGUMENTS, 'the call needs a "name", which is a string'
         argument = self._tools.get(name)
         if argument is None:
-            tools = ", ".join(self._tools)
-            return Fault.UNKNOWN_TOOL, f"no tool is called {name[:_SHOWN]!r} (there is: {tools})"
+            return Fault.UNKNOWN_TOOL, self._unknown(name)
         if not isinstance(arguments, dict):
-            return Fault.ARGUMENTS, 'the call needs "arguments", which is an object'
+            return Fault.ARGUMENTS, f'the call needs "{self._key}", which is an object'
         if not isinstance(arguments.get(argument), str):
             return Fault.ARGUMENTS, f'{name} needs the argument "{argument}", which is a string'
         return None
+
+    def check_name(self) -> tuple[Fault, str] | None:
+        """What is wrong with the name that was given, if anything is."""
+        if isinstance(self._name, str) and self._name not in self._tools:
+            return Fault.UNKNOWN_TOOL, self._unknown(self._name)
+        return None
+
+    def _unknown(self, name: str) -> str:
+        tools = ", ".join(self._tools)
+        return f"no tool is called {name[:_SHOWN]!r} (there is: {tools})"
 
     def _where(self, why: str, at: int) -> str:
         """What is wrong with the JSON, and what stands before that place."""

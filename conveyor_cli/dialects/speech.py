@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from conveyor_cli.backends.base import Role
+from conveyor_cli.backends.base import Role, ToolOffer
 from conveyor_cli.dialects import hermes
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
@@ -24,6 +24,8 @@ class Speech:
     """What the model is told about calling its tools."""
     answers: Role
     """Who tells the model what became of its calls."""
+    offered: tuple[ToolOffer, ...] = ()
+    """The tools that the model's own template, or its server, tells it of."""
 
 
 def find_speech(
@@ -36,7 +38,7 @@ def find_speech(
     if name == "auto":
         name = "hermes" if template and "<tool_call>" in template else "fences"
     if name == "hermes":
-        arguments = {tool.name: tool.argument for tool in tools.values()}
+        arguments = {tool.name: tool.argument for tool in tools.values() if tool.argument}
         return Speech(
             lambda: hermes.HermesDialect(arguments),
             _paragraphs(hermes.instructions(list(tools.values())), also),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from conveyor_cli.backends.base import Backend, Message, Role, Sampling
 from conveyor_cli.dialects.speech import Speech
+from conveyor_cli.engine.approval import Approval
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import Emit, RunStatus, StopReason
 from conveyor_cli.engine.opening import Opener
 from conveyor_cli.engine.policy import Mode
 from conveyor_cli.engine.turn import Turn
 from conveyor_cli.engine.workplace import Workplace
+from conveyor_cli.errors import ModelError
 from conveyor_cli.messages import system_prompt
 from conveyor_sandbox.sandbox import Progress
 from conveyor_tools.tool import Tool
@@ -49,7 +51,8 @@ class Agent:
         self,
         backend: Backend,
         workplace: Workplace,
-        tools: dict[str, Tool],
+        tools: Mapping[str, Tool],
+        approval: Approval,
         speech: Callable[[], Speech],
         settings: Settings,
         system: str | None,
@@ -59,7 +62,7 @@ class Agent:
         self.messages: list[Message] = []
         self._backend = backend
         self._workplace = workplace
-        self._opener = Opener(workplace, tools)
+        self._opener = Opener(workplace, tools, approval)
         self._find_speech = speech
         self._speech: Speech | None = None
         self._system = system
@@ -129,7 +132,7 @@ class Agent:
         self._turns += 1
         sampling = self.settings.sampling
         sampling = replace(sampling, max_new_tokens=min(sampling.max_new_tokens, tokens))
-        response = self._backend.respond(self.messages, sampling)
+        response = self._backend.respond(self.messages, sampling, speech.offered)
         turn = self._turn = Turn(
             self._turns,
             response,
@@ -155,11 +158,17 @@ class Agent:
         """Add to the conversation. Chat templates want its sides to take turns."""
         last = self.messages[-1]
         if message.role is last.role and message.role is not Role.TOOL:
-            self.messages[-1] = Message(last.role, f"{last.content}\n\n{message.content}")
+            self.messages[-1] = replace(
+                last,
+                content=f"{last.content}\n\n{message.content}",
+                calls=(*last.calls, *message.calls),
+            )
         else:
             self.messages.append(message)
 
     def _answer(self, turn: Turn) -> Ending:
+        if turn.stopped is StopReason.DROPPED:
+            raise ModelError("the connection to the model ended in the middle of its answer")
         answer = "".join(turn.prose).strip()
         if turn.stopped is StopReason.LENGTH:
             return Ending(RunStatus.LIMIT, answer, "the answer was cut off at the token limit")

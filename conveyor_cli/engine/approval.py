@@ -34,8 +34,10 @@ class Approval:
         asked = self._which is Approve.EXTERNAL and effects is Effects.EXTERNAL
         return asked or self._which is Approve.ALL
 
-    async def refusal(self, tool: str, arguments: str) -> str | None:
-        """Ask. Why the call may not be made, or None if it may."""
+    async def refusal(self, tool: str, effects: Effects, arguments: str) -> str | None:
+        """Ask, if that is wanted. Why the call may not be made, or None if it may."""
+        if not self.wanted(effects):
+            return None
         async with self._asking:
             if self.ask is None:
                 return f"{tool} needs the user's approval, and there is no terminal to ask on"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
-from enum import Enum
 
 from conveyor_cli.engine import events
 from conveyor_cli.engine.clock import RunClock
+from conveyor_cli.engine.consent import Consent
 from conveyor_cli.engine.events import (
     CallClosed,
     CallEnded,
@@ -23,6 +22,9 @@ from conveyor_cli.engine.events import (
 )
 from conveyor_cli.engine.gate import Gate
 from conveyor_cli.engine.policy import Mode, may_start
+from conveyor_cli.engine.release import Release
+from conveyor_cli.engine.verdict import Abandoned, Circumstances
+from conveyor_cli.engine.written import WrittenText
 from conveyor_sandbox.reports import (
     Checkpoint,
     Died,
@@ -41,28 +43,16 @@ from conveyor_sandbox.reports import (
     UnitKey,
 )
 from conveyor_tools.splitters.base import Splitter, Unit
+from conveyor_tools.tool import Tool
 
 CRASHED = "the interpreter was lost and is as it was before the call; files stay as they are"
-
-
-class Abandoned(Enum):
-    """Why a call ends before its text does."""
-
-    UNIT_FAILED = "a unit failed"
-    CUT_OFF = "the response was cut off before the call was complete"
-    CANCELLED = "stopped by the user"
-    LIMIT = "stopped at the run's time limit"
-
-
-_TAKEN_BACK = (Abandoned.CUT_OFF, Abandoned.CANCELLED, Abandoned.LIMIT)
-"""Where all of the call is undone, and which unit was the last to run is a matter of chance."""
 
 
 class OpenCall:
     """A call from the first character of its text to its outcome.
 
     Text comes in through `feed`, and ends with `close`, `abandon` or `invalidate` (or `skip`, where
-    nothing of it may run), reports of its units through `hear`; `settle` waits for the outcome.
+    nothing of it counts), reports of its units through `hear`; `settle` waits for the outcome.
     `on_ended_early` is told as soon as a unit ends the call.
     """
 
@@ -70,35 +60,32 @@ class OpenCall:
         self,
         turn: int,
         number: int,
-        lane: str,
+        tool: Tool,
         splitter: Splitter,
-        session: Gate,
+        gate: Gate,
+        consent: Consent,
         mode: Mode,
         emit: Emit,
         clock: RunClock,
         on_ended_early: Callable[[], None],
     ) -> None:
         self.number = number
-        self.splitter = splitter
+        self.tool = tool
         self.units: list[Unit] = []
         self.skipped: list[int] = []
         self.output = {Stream.STDOUT: "", Stream.STDERR: ""}
         self.last_unit: int | None = None
         """The unit that ended the call before its text did."""
         self._turn = turn
-        self._lane = lane
-        self._session = session
-        self._mode = mode
+        self.written = WrittenText(splitter)
+        self._gate = gate
         self._emit = emit
         self._clock = clock
         self._on_ended_early = on_ended_early
-        self._text: list[str] = []
-        self._held: list[UnitKey] = []
+        self._release = Release(number, gate, mode, consent, self._skip_now, self._deny)
         self._closed = False
-        self._flushed = False
-        self._abandoned: Abandoned | None = None
-        self._invalid: Failure | None = None
-        self._ran = False
+        self._befell = Circumstances()
+        self._begun: set[int] = set()
         self._ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.completed: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         """The whole text, once it has ended; None if it is not complete."""
@@ -110,6 +97,8 @@ class OpenCall:
         """What of earlier calls is gone with this one, or was when it began."""
         self.over = False
         """Whether the model has been told of it; nothing that happens now can be added."""
+        if may_start(mode, call_closed=False):
+            gate.prepare(number)
 
     @property
     def emit(self) -> Emit:
@@ -123,67 +112,71 @@ class OpenCall:
 
     # Text, from the dialect
 
+    @property
+    def rejected_at(self) -> int | None:
+        """How many characters it takes to see that the text cannot become a valid call's."""
+        return self.written.rejected_at
+
     def feed(self, text: str, at: float) -> None:
         """More of the call's text, decoded at that time of the run."""
-        self._text.append(text)
-        self._take(self.splitter.feed(text), at)
+        self._take(self.written.feed(text), at)
 
     def close(self, at: float, length: int | None = None) -> None:
         """The text is complete, or was so after `length` characters already."""
         if length is not None:
-            self._text = ["".join(self._text)[:length]]
-            self.splitter.truncate(length)
+            self.written.truncate(length)
         self.flush(at)
-        self._end_text(at, complete=True)
-        self._run_held()
+        if self.rejected_at is not None:
+            self.reject(at)
+        else:
+            self._end_text(at, complete=True)
+            self._release.complete(self.written.text)
 
     def flush(self, at: float) -> None:
         """No more text comes, though the call is not closed: what is left of it may be run."""
-        if not self._flushed:
-            self._flushed = True
-            self._take(self.splitter.flush(), at)
+        self._take(self.written.flush(), at)
+
+    def reject(self, at: float) -> None:
+        """What was fed cannot become a valid call, as the splitter found."""
+        assert self.written.problem is not None
+        self.invalidate(self.written.problem, at)
 
     def invalidate(self, failure: Failure, at: float) -> None:
         """The text turned out not to be the call's: what of it is released runs, and is undone.
 
         As with a syntax error further down, a unit that fails on the way wins, in both modes.
         """
-        self._invalid = failure
+        self._befell.invalid = failure
         self._end_text(at, complete=False)
-        self._run_held()
+        self._release.invalid()
 
     def skip(self) -> None:
-        """The response ended before it: nothing of it runs."""
-        at = self._clock.now()
+        """The response ended before it: nothing of it counts, or runs any more."""
         if not self._closed:
-            self._end_text(at, complete=False)
+            self._end_text(self._clock.now(), complete=False)
+        self._befell.dropped = True
+        self._gate.cancel(self.number)
+        self._release.drop()
         for unit in self.units:
-            if unit.index not in self.skipped:
-                self._skip(UnitKey(self.number, unit.index), at)
-        self._ended.set_result(Outcome(Status.SKIPPED))
-
-    def _run_held(self) -> None:
-        for key in self._held:
-            self._session.run(key, self.units[key.index])
-        self._session.end(self.number)
+            if unit.index not in self.skipped and unit.index not in self._begun:
+                self._skip_now(UnitKey(self.number, unit.index))
 
     def abandon(self, why: Abandoned, at: float) -> None:
         """The text ends here, incomplete; units that were not released never run."""
-        if self._abandoned is None:
-            self._abandoned = why
+        if self._befell.abandoned is None:
+            self._befell.abandoned = why
             if why is not Abandoned.UNIT_FAILED:
-                self._session.cancel(self.number)
+                self._gate.cancel(self.number)
         if not self._closed:
             self._end_text(at, complete=False)
-            for key in self._held:
-                self._skip(key, at)
-            self._session.end(self.number)
+        self._release.drop()
 
     def _end_text(self, at: float, *, complete: bool) -> None:
         self._closed = True
+        text = self.written.text
         if not self.completed.done():
-            self.completed.set_result("".join(self._text) if complete else None)
-        self._emit(CallClosed(at, self._turn, self.number, "".join(self._text), complete))
+            self.completed.set_result(text if complete else None)
+        self._emit(CallClosed(at, self._turn, self.number, text, complete))
 
     def _take(self, units: list[Unit], at: float) -> None:
         """Release new units, or hold them, as the policy says."""
@@ -192,20 +185,22 @@ class OpenCall:
                 continue
             key = UnitKey(self.number, unit.index)
             self.units.append(unit)
-            self._emit(UnitReady(at, key, unit.span, unit.text))
-            if may_start(self._mode, call_closed=self._closed):
-                self._session.run(key, unit)
-            else:
-                self._held.append(key)
+            self._emit(UnitReady(at, key, unit.span, unit.text, unit.after, unit.external))
+            if not self._release.take(unit):
                 self._emit(UnitHeld(at, key))
+
+    def _deny(self, why: str) -> None:
+        self._befell.denied = Failure("denied", "Denied", why)
 
     # Reports, from the session
 
     def hear(self, report: Report) -> None:
         """What the session reports of this call, or of what goes on after it."""
         match report:
+            case Started() | Finished() | Skipped() if self._befell.dropped:
+                pass
             case Started(unit, at):
-                self._ran = True
+                self._begun.add(unit.index)
                 self._emit(UnitStarted(self._clock.at(at), unit))
             case Output(unit, stream, text, at):
                 self.output[stream] += text
@@ -213,15 +208,17 @@ class OpenCall:
             case Finished(unit, outcome, started_at, at):
                 started = self._clock.at(started_at)
                 self._emit(UnitFinished(self._clock.at(at), unit, started, outcome))
-                taken_back = self._abandoned in _TAKEN_BACK
-                if outcome.ends_call and self.last_unit is None and not taken_back:
+                counts = self.last_unit is None and not self._befell.taken_back
+                if outcome.ends_call and counts:
                     self.last_unit = unit.index
                     self._on_ended_early()
+                self._release.ended(unit.index, well=not outcome.ends_call)
             case Skipped(unit, at):
                 self._skip(unit, self._clock.at(at))
+                self._release.ended(unit.index, well=False)
             case Checkpoint(took, resident, why_not, at):
                 at = self._clock.at(at)
-                self._emit(CheckpointTaken(at, self._lane, took, resident, why_not))
+                self._emit(CheckpointTaken(at, self.tool.lane, took, resident, why_not))
             case Ended() | RolledBack() | Restarted() | Died():
                 self._hear_end(report)
 
@@ -239,6 +236,7 @@ class OpenCall:
             case Died(reason, _):
                 self._died = True
                 self._rolled_back.set()
+                self._release.drop()
                 if not self._ended.done():
                     failure = Failure("sandbox_died", "SandboxDied", reason)
                     self._ended.set_result(Outcome(Status.ERROR, failure))
@@ -250,6 +248,9 @@ class OpenCall:
         what = "; ".join(filter(None, (*also, gone)))
         self._emit(events.RolledBack(self._clock.at(at), self.number, what))
 
+    def _skip_now(self, key: UnitKey) -> None:
+        self._skip(key, self._clock.now())
+
     def _skip(self, key: UnitKey, at: float) -> None:
         self.skipped.append(key.index)
         self._emit(UnitSkipped(at, key))
@@ -258,31 +259,19 @@ class OpenCall:
 
     async def settle(self) -> Outcome:
         """Wait until the call is over; take it back where it was invalid or not complete."""
-        outcome = self._judge(await self._ended)
-        if not self._died and outcome.status is not Status.SKIPPED:
-            if self._ran and outcome.status in (Status.ROLLED_BACK, Status.CANCELLED):
-                self._session.roll_back(self.number)
-                await self._rolled_back.wait()
-            self._session.commit()
+        outcome = Outcome(Status.SKIPPED)
+        if not self._befell.dropped:
+            reported = await self._ended
+            outcome = self._befell.judge(reported, ended_early=self.last_unit is not None)
+            if not self._died:
+                await self._keep(outcome)
         self.over = True
         self._emit(CallEnded(self._clock.now(), self.number, outcome))
         return outcome
 
-    def _judge(self, outcome: Outcome) -> Outcome:
-        """The call's own outcome, given how its units ended."""
-        failure = outcome.failure
-        skipped = outcome.status is Status.SKIPPED
-        if skipped or (failure is not None and failure.kind == "sandbox_died"):
-            return outcome
-        if self._abandoned is Abandoned.CUT_OFF:
-            failure = Failure("cut_off", "CutOff", self._abandoned.value)
-            return Outcome(Status.ROLLED_BACK, failure)
-        if self._abandoned in (Abandoned.CANCELLED, Abandoned.LIMIT):
-            traceback = failure.traceback if failure else ""
-            failure = Failure("interrupt", "KeyboardInterrupt", self._abandoned.value, traceback)
-            return Outcome(Status.CANCELLED, failure)
-        if self._invalid is not None and self.last_unit is None:
-            return Outcome(Status.ROLLED_BACK, self._invalid)
-        if failure is not None and failure.kind == "syntax":
-            return replace(outcome, status=Status.ROLLED_BACK)
-        return outcome
+    async def _keep(self, outcome: Outcome) -> None:
+        """What it did stays, or is taken back."""
+        if self._begun and outcome.status in (Status.ROLLED_BACK, Status.CANCELLED):
+            self._gate.roll_back(self.number)
+            await self._rolled_back.wait()
+        self._gate.commit()

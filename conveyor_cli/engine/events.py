@@ -20,6 +20,8 @@ class StopReason(StrEnum):
 
     EOS = "eos"
     LENGTH = "length"
+    DROPPED = "dropped"
+    """The connection to the model ended in the middle of the response."""
     CALL_CLOSED = "call_closed"
     UNIT_FAILED = "unit_failed"
     """A unit, or a call as a whole, failed before the response ended."""
@@ -128,13 +130,17 @@ class CallClosed:
 class UnitReady:
     """A unit closed: no continuation of the text can change it.
 
-    `at` is when the delta that closed it was decoded. `span` is its first and last line.
+    `at` is when the delta that closed it was decoded. `span` is its first and last line. `after`
+    names the units of its call that it depends on, by their indices; None: all before it.
+    `external`: it waits for the end of its call, whatever the policy.
     """
 
     at: float
     unit: UnitKey
     span: tuple[int, int]
     text: str
+    after: tuple[int, ...] | None = None
+    external: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,15 @@ class Gate:
         for send in waiting:
             send()
 
+    def prepare(self, call: int) -> None:
+        """What a session does here can come to nothing: it need not wait."""
+        self._session.prepare(call)
+
     def run(self, key: UnitKey, unit: Unit) -> None:
-        self._send(partial(self._session.run, key, unit))
+        self.when_open(partial(self._session.run, key, unit))
 
     def end(self, call: int) -> None:
-        self._send(partial(self._session.end, call))
+        self.when_open(partial(self._session.end, call))
 
     def cancel(self, call: int) -> None:
         """Stop what runs, or forget what would have run."""
@@ -40,12 +44,13 @@ class Gate:
             self._waiting.clear()
 
     def roll_back(self, call: int) -> None:
-        self._send(partial(self._session.roll_back, call))
+        self.when_open(partial(self._session.roll_back, call))
 
     def commit(self) -> None:
-        self._send(self._session.commit)
+        self.when_open(self._session.commit)
 
-    def _send(self, send: Callable[[], None]) -> None:
+    def when_open(self, send: Callable[[], None]) -> None:
+        """Do something in its place among what is sent."""
         if self._waiting is None:
             send()
         else:

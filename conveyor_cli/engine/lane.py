@@ -4,42 +4,91 @@ from __future__ import annotations
 
 from conveyor_cli.engine.call import OpenCall
 from conveyor_cli.engine.nested import NestedCalls
-from conveyor_sandbox.reports import Called, Checked, Died, Dropped, Report, Restarted
-from conveyor_tools.tool import Session
+from conveyor_sandbox.reports import (
+    Called,
+    Checked,
+    Checkpoint,
+    Died,
+    Dropped,
+    Ended,
+    Output,
+    Report,
+    Restarted,
+    RolledBack,
+)
+from conveyor_tools.place import Place
+from conveyor_tools.tool import Session, Tool
 
 
 class Lane:
-    """Routes what a session reports to the call that it is about.
+    """The sessions of the tools that share a state. Routes what they report to its calls.
 
-    Output that comes after a call's end (from a thread, a child process) belongs to that call.
+    Calls of pure tools may be open side by side. Output that comes after a call's end (from a
+    thread, a child process) belongs to the call that was opened last.
     """
 
-    def __init__(self, name: str, session: Session, nested: NestedCalls) -> None:
+    def __init__(self, name: str, place: Place, nested: NestedCalls | None) -> None:
+        """`nested`: the calls that code on this lane makes; None where there is none."""
         self.name = name
-        self.session = session
-        self.nested = nested
         self.died: str | None = None
-        """Why the sandbox under the session is gone, if it is."""
-        self._call: OpenCall | None = None
+        """Why the sandbox under its sessions is gone, if it is."""
+        self._place = place
+        self._nested = nested
+        self._sessions: dict[str, Session] = {}
+        self._open: dict[int, OpenCall] = {}
+        self._latest: OpenCall | None = None
         self._lost: tuple[str, ...] = ()
-        session.listen(self._hear)
+
+    def session(self, tool: Tool) -> Session:
+        """The session of a tool of this lane."""
+        if tool.name not in self._sessions:
+            session = self._sessions[tool.name] = tool.open(self._place)
+            session.listen(self._hear)
+        return self._sessions[tool.name]
 
     def open(self, call: OpenCall) -> None:
-        """From now on, reports are about this call."""
-        self._call = call
-        self.nested.open(call)
+        """From now on, reports of this number are about this call."""
+        self._open = {number: it for number, it in self._open.items() if not it.over}
+        self._open[call.number] = self._latest = call
+        if self._nested is not None:
+            self._nested.open(call)
         call.lost, self._lost = self._lost, ()
         if self.died is not None:
             call.hear(Died(self.died, 0.0))
 
+    async def close(self) -> None:
+        """End its sessions; nothing is heard of them any more."""
+        if self._nested is not None:
+            self._nested.close()
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
+
     def _hear(self, report: Report) -> None:
-        if isinstance(report, Called | Dropped | Checked):
-            self.nested.hear(report)
-            return
-        if isinstance(report, Died):
-            self.died = report.reason
-            self.nested.close()
-        if isinstance(report, Restarted) and (self._call is None or self._call.over):
-            self._lost = report.lost  # a thread killed the interpreter: tell the next call
-        elif self._call is not None:
-            self._call.hear(report)
+        match report:
+            case Called() | Dropped() | Checked():
+                if self._nested is not None:
+                    self._nested.hear(report)
+            case Died(reason):
+                self._die(reason, report)
+            case Restarted(_, lost) if self._latest is None or self._latest.over:
+                self._lost = lost  # a thread killed the interpreter: tell the next call
+            case Restarted() | Checkpoint():
+                self._tell(self._latest, report)
+            case Ended(number) | RolledBack(number):
+                self._tell(self._open.get(number), report)
+            case _:
+                call = self._open.get(report.unit.call)
+                late = call is None or call.over
+                self._tell(self._latest if late and isinstance(report, Output) else call, report)
+
+    def _die(self, reason: str, report: Died) -> None:
+        self.died = reason
+        if self._nested is not None:
+            self._nested.close()
+        for call in tuple(self._open.values()):
+            call.hear(report)
+
+    def _tell(self, call: OpenCall | None, report: Report) -> None:
+        if call is not None:
+            call.hear(report)

@@ -18,7 +18,6 @@ from conveyor_cli.engine.events import (
 )
 from conveyor_sandbox.reports import Called, Checked, Dropped, Failure, Status, UnitKey
 from conveyor_tools.function import Answer, Effects, FunctionTool
-from conveyor_tools.tool import Session
 
 _MOST = 1000
 """Calls from inside one call's code. More of them are refused, and no events are made of them."""
@@ -41,8 +40,18 @@ class Caller(Protocol):
     def clock(self) -> RunClock: ...
 
 
+class Code(Protocol):
+    """The side that calls: a sandbox's guest."""
+
+    def reply(self, number: int, text: str, *, ok: bool) -> None:
+        """Answer a call: with the result as JSON, or what is wrong."""
+
+    def check(self, call: int, text: str) -> None:
+        """Find out whether a call's whole text is valid. `Checked` is reported."""
+
+
 class NestedCalls:
-    """Those of one lane's code.
+    """Those of one sandbox's code.
 
     A pure function runs at once. Any other waits until the call that it belongs to is complete and
     known to be valid: before that, nobody knows whether it counts. Then the user is asked, where
@@ -50,11 +59,11 @@ class NestedCalls:
     """
 
     def __init__(
-        self, functions: Mapping[str, FunctionTool], approval: Approval, session: Session
+        self, functions: Mapping[str, FunctionTool], approval: Approval, code: Code
     ) -> None:
         self._functions = functions
         self._approval = approval
-        self._session = session
+        self._code = code
         self._caller: Caller | None = None
         self._count = 0
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -79,7 +88,7 @@ class NestedCalls:
     def _begin(self, report: Called) -> None:
         self._count += 1
         if self._caller is None or self._count > _MOST:
-            self._session.reply(
+            self._code.reply(
                 report.number, f"more than {_MOST} calls of tools in one call", ok=False
             )
             return
@@ -107,7 +116,7 @@ class NestedCalls:
             timeout = failure.kind == "timeout"
             facts.finished(Status.TIMEOUT if timeout else Status.ERROR, failure.message)
         text = failure.message if failure is not None else answer.result or "null"
-        self._session.reply(called.number, text, ok=failure is None)
+        self._code.reply(called.number, text, ok=failure is None)
 
     async def _run(self, caller: Caller, facts: _Facts, called: Called) -> Answer:
         function = self._functions.get(called.function)
@@ -123,10 +132,9 @@ class NestedCalls:
             why = await self._why_not(caller)
             if why:
                 return _refused(f"{function.name} was not called: {why}")
-        if self._approval.wanted(function.effects):
-            refusal = await self._approval.refusal(function.name, facts.arguments)
-            if refusal is not None:
-                return _refused(refusal)
+        refusal = await self._approval.refusal(function.name, function.effects, facts.arguments)
+        if refusal is not None:
+            return _refused(refusal)
         async with self._slots:
             facts.started()
             return await function.call(arguments)
@@ -140,7 +148,7 @@ class NestedCalls:
         if found is None:
             found = asyncio.get_running_loop().create_future()
             self._problem = {caller.number: found}
-            self._session.check(caller.number, text)
+            self._code.check(caller.number, text)
         problem = await asyncio.shield(found)
         return problem and f"the code is not valid: {problem}"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from conveyor_cli.dialects.base import Fault, Invalid, Opened
+from conveyor_cli.engine.approval import Approval
 from conveyor_cli.engine.call import OpenCall
 from conveyor_cli.engine.clock import RunClock
+from conveyor_cli.engine.consent import Consent
 from conveyor_cli.engine.events import CallClosed, CallEnded, CallOpened, Emit
 from conveyor_cli.engine.gate import Gate
 from conveyor_cli.engine.policy import Mode
@@ -32,6 +34,7 @@ class RefusedCall:
 
     units: Sequence[Unit] = ()
     last_unit: int | None = None
+    rejected_at: int | None = None
     crashed = False
     lost: tuple[str, ...] = ()
 
@@ -57,9 +60,10 @@ class RefusedCall:
 class Opener:
     """Opens and refuses calls, with numbers that are unique in the conversation."""
 
-    def __init__(self, workplace: Workplace, tools: dict[str, Tool]) -> None:
+    def __init__(self, workplace: Workplace, tools: Mapping[str, Tool], approval: Approval) -> None:
         self._workplace = workplace
         self._tools = tools
+        self._approval = approval
         self._count = 0
 
     def open(
@@ -76,12 +80,20 @@ class Opener:
         self._count += 1
         tool = self._tools[opened.tool]
         lane = self._workplace.lane(tool)
-        gate = Gate(lane.session)
+        gate = Gate(lane.session(tool))
         start, literal = opened.start, opened.literal
         emit(CallOpened(at, turn, self._count, tool.name, lane.name, start, literal))
-        splitter = self._workplace.splitter(tool)
         call = OpenCall(
-            turn, self._count, lane.name, splitter, gate, mode, emit, clock, on_ended_early
+            turn,
+            self._count,
+            tool,
+            self._workplace.splitter(tool),
+            gate,
+            Consent(tool, self._approval),
+            mode,
+            emit,
+            clock,
+            on_ended_early,
         )
 
         def admit() -> None:

@@ -1,4 +1,4 @@
-"""The only place where partial and sequential execution differ: may this unit start now?"""
+"""The only place where partial and sequential execution differ: may this be acted on now?"""
 
 from __future__ import annotations
 
@@ -15,5 +15,9 @@ class Mode(StrEnum):
 
 
 def may_start(mode: Mode, *, call_closed: bool) -> bool:
-    """Whether a closed unit may start, given that its call is closed or is still being decoded."""
+    """Whether what is known of a call may be acted on, given that it is closed or still decoded.
+
+    A closed unit may start then, its tool may prepare itself, and arguments that are wrong may
+    end the response.
+    """
     return mode is Mode.PARTIAL or call_closed

@@ -78,6 +78,10 @@ class UnitTrack:
     """The line of the call that `text` begins on, counted from 1."""
     text: str
     ready_at: float
+    after: tuple[int, ...] | None = None
+    """The units of its call that it depends on, by their indices; None: all before it."""
+    external: bool = False
+    """Whether it waits for the end of its call in both modes."""
     held: bool = False
     started_at: float | None = None
     finished_at: float | None = None
@@ -179,6 +183,8 @@ class Timeline:
         self.calls: dict[int, CallTrack] = {}
         self.lanes: dict[str, list[UnitTrack]] = {}
         """The units of each lane, in the order in which they closed."""
+        self._tools: dict[str, set[str]] = {}
+        """The tools that were called on each lane."""
         self._units: dict[UnitKey, UnitTrack] = {}
         self._nested: dict[tuple[int, int], NestedTrack] = {}
         self.last_at = 0.0
@@ -188,6 +194,11 @@ class Timeline:
     def origin(self) -> float:
         """When the first turn began: zero of every time axis. Start-up lies before it."""
         return next((turn.started_at for turn in self.turns.values()), self.last_at)
+
+    def label(self, lane: str) -> str:
+        """What a lane is called: its tool, or the state that several of them share."""
+        tools = self._tools.get(lane, set())
+        return next(iter(tools)) if len(tools) == 1 else lane
 
     def apply(self, event: Event) -> None:
         """Take one more event into account.
@@ -265,6 +276,7 @@ class Timeline:
             self.turns[event.turn].calls.append(call)
             if event.lane:
                 self.lanes.setdefault(event.lane, [])
+                self._tools.setdefault(event.lane, set()).add(event.tool)
             return
         call = self.calls[event.call]
         match event:
@@ -283,7 +295,16 @@ class Timeline:
     ) -> None:
         if isinstance(event, UnitReady):
             call = self.calls[event.unit.call]
-            unit = UnitTrack(event.unit, call.turn, event.span, call.lines, event.text, event.at)
+            unit = UnitTrack(
+                event.unit,
+                call.turn,
+                event.span,
+                call.lines,
+                event.text,
+                event.at,
+                event.after,
+                event.external,
+            )
             call.units.append(unit)
             call.released += len(event.text)
             call.lines += event.text.count("\n")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from conveyor_cli.backends.base import Finish, Message, Response, Role
+from conveyor_cli.backends.base import Delta, Finish, Message, Response, Role, SaidCall
 from conveyor_cli.dialects.base import (
+    CallsApart,
     CallText,
     Closed,
     Dialect,
     Invalid,
     Item,
     Opened,
+    PieceReader,
     Prose,
+    Resumed,
     TextEnded,
     Withdrawn,
 )
-from conveyor_cli.engine.call import Abandoned, OpenCall
+from conveyor_cli.engine.call import OpenCall
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import (
     DecodeStopped,
@@ -29,9 +32,12 @@ from conveyor_cli.engine.events import (
     TurnStarted,
 )
 from conveyor_cli.engine.opening import Opener, RefusedCall, failure_of
-from conveyor_cli.engine.policy import Mode
+from conveyor_cli.engine.policy import Mode, may_start
+from conveyor_cli.engine.verdict import Abandoned
+from conveyor_cli.errors import ModelError
 from conveyor_cli.messages import observation
 from conveyor_sandbox.reports import Failure, Outcome, Status
+from conveyor_tools.function import Effects
 
 Call = OpenCall | RefusedCall
 
@@ -44,7 +50,8 @@ class Turn:
     """One response and its calls.
 
     The calls run in the order in which they were opened, one when the one before it has ended
-    well, whatever their lanes: a call that fails ends the response, and later ones do not run.
+    well, whatever their lanes: a call that fails ends the response, and later ones do not run. Only
+    calls of pure tools start at once, side by side; if one before them fails, they count no more.
     """
 
     def __init__(
@@ -74,6 +81,9 @@ class Turn:
         self._clock = clock
         self._early_stop = early_stop
         self._open: OpenCall | None = None
+        """The call that is being written."""
+        self._unclosed: dict[int, OpenCall] = {}
+        """That one, and others that are written beside it, by their places among the calls."""
         self._closed = False
         """Whether a call was closed."""
         self._settling: list[asyncio.Task[Outcome]] = []
@@ -81,10 +91,19 @@ class Turn:
         """The call that ended the response, if one did: its place among the calls."""
 
     async def run(self) -> list[Message]:
-        """Decode, run, settle. Returns what the turn adds to the conversation."""
+        """Decode, run, settle. Returns what the turn adds to the conversation.
+
+        Raises:
+            ModelError: decoding failed; by then, what was open is taken back.
+        """
         self._emit(TurnStarted(self._clock.now(), self.number))
+        broken: ModelError | None = None
         try:
-            await self._decode()
+            try:
+                await self._decode()
+            except ModelError as error:
+                broken = error
+                self.stopped = self.stopped or StopReason.DROPPED
             self._finish_decoding()
             outcomes = [await settling for settling in self._settling]
         finally:
@@ -92,6 +111,8 @@ class Turn:
                 settling.cancel()
         told = self._tell(outcomes)
         self._emit(TurnEnded(self._clock.now(), self.number))
+        if broken is not None:
+            raise broken
         return told
 
     def halt(self, reason: StopReason) -> None:
@@ -110,19 +131,23 @@ class Turn:
                 self._emit(FirstToken(at, self.number))
             self.tokens += delta.tokens
             self._emit(DeltaDecoded(at, self.number, delta.text, delta.tokens))
-            self._act(self._dialect.feed(delta.text), at)
+            self._act(self._read(delta), at)
             if self._closed and self._dialect.one_call:
                 self._stop(StopReason.CALL_CLOSED)
+
+    def _read(self, delta: Delta) -> Iterator[Item]:
+        if delta.piece is not None and isinstance(self._dialect, PieceReader):
+            return self._dialect.feed_piece(delta.piece, delta.text)
+        return self._dialect.feed(delta.text)
 
     def _finish_decoding(self) -> None:
         at = self._clock.now()
         if self.stopped is None:
-            ended = self._response.finish is Finish.EOS
-            self.stopped = StopReason.EOS if ended else StopReason.LENGTH
-        if self.stopped in (StopReason.EOS, StopReason.LENGTH):
+            self.stopped = _ENDS.get(self._response.finish, StopReason.LENGTH)
+        if self.stopped in _ENDS.values():
             self._act(self._dialect.finish(complete=self.stopped is StopReason.EOS), at)
-        if self._open is not None:
-            self._open.abandon(_ABANDONED.get(self.stopped, Abandoned.CUT_OFF), at)
+        for call in self._unclosed.values():
+            call.abandon(_ABANDONED.get(self.stopped, Abandoned.CUT_OFF), at)
         self._emit(DecodeStopped(at, self.number, self.stopped))
 
     def _failed(self) -> None:
@@ -143,10 +168,14 @@ class Turn:
                     self.prose.append(text)
                 case Opened():
                     self._open_call(item, at)
+                case Resumed(number):
+                    self._open = self._unclosed.get(number)
                 case Invalid() if self._open is None:
                     self._refuse_call(item, at)
-                case _ if self._open is not None:  # else it is of a call that was skipped
+                case _ if self._open is not None:  # else it is of a call that is over
                     self._act_on_call(self._open, item, at)
+                case Closed():
+                    self._closed = True
             if self._closed and self._dialect.one_call:
                 return
 
@@ -156,19 +185,37 @@ class Turn:
         match item:
             case CallText(text):
                 call.feed(text, at)
-                return
+                if not self._is_rejected(call, at):
+                    return
             case TextEnded():
                 call.flush(at)
-                return
+                if not self._is_rejected(call, at):
+                    return
             case Closed(length):
                 self._closed = True
                 call.close(at, length)
+                if call.rejected_at is not None:
+                    self._failed()
             case Withdrawn():
                 call.invalidate(WITHDRAWN, at)
             case Invalid():
                 call.invalidate(failure_of(item), at)
                 self._failed()
-        self._open = None
+        self._leave(call)
+
+    def _leave(self, call: Call) -> None:
+        """Nothing more is written of the call."""
+        self._unclosed.pop(self.calls.index(call), None)
+        if call is self._open:
+            self._open = None
+
+    def _is_rejected(self, call: OpenCall, at: float) -> bool:
+        """Whether the call ends here, since its text cannot become a valid one."""
+        if call.rejected_at is None or not may_start(self._mode, call_closed=False):
+            return False
+        call.reject(at)
+        self._failed()
+        return True
 
     # Calls
 
@@ -176,9 +223,9 @@ class Turn:
         call, admit = self._opener.open(
             self.number, opened, self._mode, at, self._emit, self._clock, self._failed
         )
-        self._open = call
-        self._dialect.watch(call.splitter)
-        self._enter(call, admit)
+        self._open = self._unclosed[len(self.calls)] = call
+        self._dialect.watch(call.written)
+        self._enter(call, admit, at_once=call.tool.effects is Effects.PURE)
 
     def _refuse_call(self, invalid: Invalid, at: float) -> None:
         if self._last is None:
@@ -186,10 +233,13 @@ class Turn:
             self._enter(refused)
             self._failed()
 
-    def _enter(self, call: Call, admit: Callable[[], None] | None = None) -> None:
-        """The call's turn comes when the one before it has ended: at once, if it has already."""
+    def _enter(
+        self, call: Call, admit: Callable[[], None] | None = None, *, at_once: bool = False
+    ) -> None:
+        """The call's turn comes when the one before it has ended, unless it may run `at_once`."""
         before = self._settling[-1] if self._settling else None
-        if admit is not None and self._last is None and (before is None or before.done()):
+        at_once = at_once or before is None or before.done()
+        if admit is not None and self._last is None and at_once:
             admit()
             admit = None
         self.calls.append(call)
@@ -198,12 +248,11 @@ class Turn:
     async def _settle(
         self, call: Call, admit: Callable[[], None] | None, before: asyncio.Task[Outcome] | None
     ) -> Outcome:
-        """See the call to its end, after the one before it."""
+        """See the call to its end, after the one before it, whose failure would make it void."""
         if before is not None:
             await before
         if self._last is not None:
-            if call is self._open:
-                self._open = None
+            self._leave(call)
             call.skip()
         elif admit is not None:
             admit()
@@ -218,10 +267,12 @@ class Turn:
         if not self.calls:
             return [Message(Role.ASSISTANT, "".join(self.prose).strip())]
         last = len(self.calls) - 1 if self._last is None else self._last
-        length = None
+        length = self.calls[last].rejected_at
         if (unit := self.calls[last].last_unit) is not None:
             length = sum(len(it.text) for it in self.calls[last].units if it.index <= unit)
-        messages = [Message(Role.ASSISTANT, self._dialect.cut(length, last))]
+        said = self._said(length, last)
+        messages = [said]
+        ids = (call.id for call in said.calls)
         lost: tuple[str, ...] = ()
         for call, outcome in zip(self.calls[: last + 1], outcomes, strict=False):
             lost += call.lost
@@ -235,9 +286,20 @@ class Turn:
                     lost=lost,
                     ask=self._answers is Role.USER,
                 )
-                messages.append(Message(self._answers, told))
+                messages.append(Message(self._answers, told, answers=next(ids, None)))
                 lost = ()
         return messages
+
+    def _said(self, length: int | None, last: int) -> Message:
+        """The model's message, up to the first `length` characters of a call."""
+        content = self._dialect.cut(length, last)
+        if not isinstance(self._dialect, CallsApart):
+            return Message(Role.ASSISTANT, content)
+        calls = (
+            SaidCall(f"t{self.number:04}c{i:03}", call.name, call.arguments)
+            for i, call in enumerate(self._dialect.calls(length, last))
+        )
+        return Message(Role.ASSISTANT, content, tuple(calls))
 
 
 def _ends_response(call: Call, outcome: Outcome) -> bool:
@@ -245,6 +307,13 @@ def _ends_response(call: Call, outcome: Outcome) -> bool:
     failed = outcome.status is not Status.OK and outcome.failure != WITHDRAWN
     return failed or call.last_unit is not None
 
+
+_ENDS: dict[Finish | None, StopReason] = {
+    Finish.EOS: StopReason.EOS,
+    Finish.LENGTH: StopReason.LENGTH,
+    Finish.DROPPED: StopReason.DROPPED,
+}
+"""How responses end by themselves."""
 
 _ABANDONED = {
     StopReason.UNIT_FAILED: Abandoned.UNIT_FAILED,

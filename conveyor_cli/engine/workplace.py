@@ -1,7 +1,8 @@
-"""Where a run's calls are run: one sandbox, replaced once if it dies."""
+"""Where a run's calls are run: its lanes, and its sandbox, which is replaced once if it dies."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.pool import Pool
 from conveyor_sandbox.sandbox import Progress, Sandbox
 from conveyor_tools.function import FunctionTool
+from conveyor_tools.place import Place
 from conveyor_tools.splitters.base import Splitter
 from conveyor_tools.tool import Tool
 
@@ -23,12 +25,17 @@ _DEATHS = 2
 
 
 class Workplace:
-    """The sandbox of a run and the lanes in it."""
+    """The lanes of a run, by the names of their states.
+
+    There is a sandbox only where a tool needs one. All tools that do are on one lane, which ends
+    with it; the others stay on this side, and live on.
+    """
 
     def __init__(
         self,
         pool: Pool,
         image: str,
+        tools: Mapping[str, Tool],
         functions: Mapping[str, FunctionTool],
         approval: Approval,
     ) -> None:
@@ -36,12 +43,20 @@ class Workplace:
         self._image = image
         self._functions = functions
         self._approval = approval
+        self._place = Place(None, tools, functions, approval.refusal)
         self._sandbox: Sandbox | None = None
-        self._guest: GuestClient | None = None
-        self._lane: Lane | None = None
+        self._indoors: Lane | None = None
+        """The sandbox's lane, once it is used."""
+        self._lanes: dict[str, Lane] = {}
+        """The others."""
         self._deaths = 0
         self.started: SandboxStarted | None = None
         """The sandbox that is there now."""
+
+    @property
+    def needs_sandbox(self) -> bool:
+        """Whether one of the tools does."""
+        return any(tool.needs_sandbox for tool in self._place.tools.values())
 
     async def get_ready(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
         """At the beginning of a run: have the sandbox of an earlier one, or start one.
@@ -50,6 +65,8 @@ class Workplace:
             SandboxError: none can be had.
         """
         self._deaths = 0
+        if not self.needs_sandbox:
+            return
         if self.started is None:
             await self._open(progress, emit, clock)
         else:
@@ -57,8 +74,9 @@ class Workplace:
 
     async def _open(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
         began = clock.now()
-        self._sandbox, self._guest = await self._pool.take(progress)
-        python = ".".join(map(str, self._guest.python))
+        self._sandbox, guest = await self._pool.take(progress)
+        self._place = replace(self._place, guest=guest)
+        python = ".".join(map(str, guest.python))
         kind, now = self._sandbox.kind, clock.now()
         image = self._image if kind == "docker" else ""
         self.started = SandboxStarted(now, kind, image, python, now - began)
@@ -67,27 +85,34 @@ class Workplace:
     @property
     def guest(self) -> GuestClient | None:
         """The guest of the sandbox that is there now."""
-        return self._guest
+        return self._place.guest
 
     def splitter(self, tool: Tool) -> Splitter:
         """A splitter for a call of the tool."""
-        assert self._guest is not None
-        return tool.splitter(self._guest)
+        return tool.splitter(self._place)
 
     def lane(self, tool: Tool) -> Lane:
         """The lane of the tool's state."""
-        assert self._guest is not None
-        if self._lane is None:
-            session = tool.open(self._guest)
-            nested = NestedCalls(self._functions, self._approval, session)
-            self._lane = Lane(tool.lane, session, nested)
-        return self._lane
+        if tool.needs_sandbox:
+            if self._indoors is None:
+                assert self.guest is not None
+                nested = NestedCalls(self._functions, self._approval, self.guest)
+                self._indoors = Lane(tool.lane, self._place, nested)
+            assert self._indoors.name == tool.lane, "a guest has one listener"
+            return self._indoors
+        if tool.lane not in self._lanes:
+            self._lanes[tool.lane] = Lane(tool.lane, self._place, None)
+        return self._lanes[tool.lane]
 
-    def reset(self) -> None:
-        """Empty the interpreter; files stay. The model is told with its next call."""
-        if self._guest is not None and self._lane is not None:
-            self._guest.restart()
-            self._guest.checkpoint()
+    async def reset(self) -> None:
+        """Empty the interpreter and end what is connected; files stay.
+
+        The model is told of the interpreter with its next call.
+        """
+        await self._close_lanes()
+        if self.guest is not None and self._indoors is not None:
+            self.guest.restart()
+            self.guest.checkpoint()
 
     async def replace_dead(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
         """Start a fresh sandbox if this one died.
@@ -96,21 +121,30 @@ class Workplace:
             SandboxDied: it was the run's last one.
             SandboxError: no other one can be had.
         """
-        if self._lane is None or self._lane.died is None:
+        if self._indoors is None or self._indoors.died is None:
             return
-        reason = self._lane.died
+        reason = self._indoors.died
         emit(SandboxDied(clock.now(), reason))
-        await self.close()
+        await self._close_sandbox()
         self._deaths += 1
         if self._deaths >= _DEATHS:
             raise errors.SandboxDied(f"the sandbox died twice: {reason}")
         await self._open(progress, emit, clock)
 
     async def close(self) -> None:
-        """End the sandbox, with everything in it."""
-        if self._lane is not None:
-            self._lane.nested.close()
+        """End the sessions, and the sandbox with everything in it."""
+        await asyncio.gather(self._close_sandbox(), self._close_lanes())
+
+    async def _close_lanes(self) -> None:
+        lanes, self._lanes = self._lanes, {}
+        await asyncio.gather(*(lane.close() for lane in lanes.values()))
+
+    async def _close_sandbox(self) -> None:
         sandbox, self._sandbox = self._sandbox, None
-        self._guest = self._lane = self.started = None
+        lane, self._indoors = self._indoors, None
+        self.started = None
+        self._place = replace(self._place, guest=None)
+        if lane is not None:
+            await lane.close()
         if sandbox is not None:
             await sandbox.stop()

@@ -53,7 +53,7 @@ class Chart:
 
     def rows(self, width: int, ink: Ink) -> list[Text]:
         """The chart's rows: decode, lanes, overlap, ticks; none wider than `width` cells."""
-        names = [one_line(name) for name in self._timeline.lanes]
+        names = [one_line(self._timeline.label(lane)) for lane in self._timeline.lanes]
         hidden = 0 if self._max_lanes is None else max(0, len(names) - self._max_lanes)
         names = names[: len(names) - hidden]
         label = min(max(map(cell_len, ["overlap", *names])), 12 if width >= _WIDE else 7)

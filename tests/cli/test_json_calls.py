@@ -275,7 +275,7 @@ def test_a_call_that_names_nothing_to_run(
     (first, second, third) = statuses(run)
     assert (first, second[0], third) == (("ok", None, "0\n"), status, ("ok", None, "1\n"))
     assert words in turn(run)[1][1]
-    assert list(run.timeline.lanes) == ["python"]
+    assert list(run.timeline.lanes) == ["workspace"]
 
 
 def test_reasoning_never_runs(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_both_modes_give_the_same(conveyor: Command, sandbox: str, approve: str)
         "{'Oslo': 21.5} 0.3\n[{'Rome': 22.5}, {'Bonn': 21.5}]\n"
         f"{sent}\ndraft for bob\nToolError('ValueError: no 1\\x1b[2J')\n"
     )
-    assert calls[0]["error"]["message"] == "city: Input should be a valid string (given: 5)"
+    assert calls[0]["error"]["message"] == "city: must be a string, not a number (given: 5)"
     assert ("send bob" in logs[0]) == (approve == "never")
 
 

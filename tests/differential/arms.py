@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling
+from conveyor_cli.backends.base import Delta, Finish, Message, Progress, Sampling, ToolOffer
 from conveyor_cli.compose import make_parts
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import (
@@ -53,7 +53,12 @@ class Chopped:
     async def load(self, progress: Progress) -> None:
         """Nothing to load."""
 
-    def respond(self, messages: Sequence[Message], sampling: Sampling) -> ChoppedResponse:  # noqa: ARG002
+    def respond(
+        self,
+        messages: Sequence[Message],  # noqa: ARG002
+        sampling: Sampling,  # noqa: ARG002
+        tools: Sequence[ToolOffer] = (),  # noqa: ARG002
+    ) -> ChoppedResponse:
         return ChoppedResponse(self.pieces, self.finish, self.ran)
 
     async def forget(self) -> None:

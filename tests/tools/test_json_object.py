@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from conveyor_tools.json_literal import literal_end, literal_rest
 from conveyor_tools.json_object import (
-    DEEPEST,
     Begun,
     Broken,
     Complete,
@@ -25,6 +24,7 @@ from conveyor_tools.json_object import (
     ObjectDecoder,
     Piece,
 )
+from conveyor_tools.json_scanner import DEEPEST
 
 CODE = ("arguments", "code")
 WATCHED = [("name",), ("arguments",), CODE]

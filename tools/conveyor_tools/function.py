@@ -4,135 +4,177 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from pydantic_core import to_json
-
-from conveyor_sandbox.reports import Failure
 from conveyor_sandbox.sandbox import HostFunction
+from conveyor_tools.answer import LONGEST_RESULT, Answer, encode
+from conveyor_tools.attempts import Limit, attempted
 from conveyor_tools.blocking import in_thread
-from conveyor_tools.errors import ToolError
-from conveyor_tools.signature import Signature, read_signature
+from conveyor_tools.declaration import Declaration, Effects, declared, tool
+from conveyor_tools.later import Later
+from conveyor_tools.options import make
+from conveyor_tools.signature import NO_LATER, Arguments, read_signature
 
-LONGEST_RESULT = 256 * 1024
-"""Bytes of a result as JSON."""
-_LONGEST_MESSAGE = 2000
-_DECLARATION = "__conveyor_tool__"
-
-Target = TypeVar("Target", bound=Callable[..., Any])
+__all__ = ["LONGEST_RESULT", "Answer", "Effects", "FunctionTool", "function_tool", "tool"]
 
 
-class Effects(StrEnum):
-    """What calling a tool does to the world, which decides when it may be called."""
-
-    PURE = "pure"
-    """Nothing. It may start while the model is still writing, and may be called for nothing."""
-    REVERSIBLE = "reversible"
-    """Something that does not matter if the call counts for nothing in the end.
-
-    A function has no undo, so it waits until the text of the call is complete; nobody is asked."""
-    EXTERNAL = "external"
-    """Something that cannot be taken back. It waits for the complete call and, as the task says,
-    for approval."""
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What `tool` says of a function. The defaults hold for functions that it says nothing of."""
-
-    effects: Effects = Effects.EXTERNAL
-    timeout: float = 30.0
-    name: str | None = None
-
-
-def tool(
-    *, effects: Effects | str = Effects.EXTERNAL, timeout: float = 30.0, name: str | None = None
-) -> Callable[[Target], Target]:
-    """Declare a typed function, or a class whose instances are called, a tool. It stays as it is.
-
-    `timeout` is in seconds; `name` is what the model calls it by, if not by the function's name.
-    """
-    declaration = Declaration(Effects(effects), timeout, name)
-
-    def declare(target: Target) -> Target:
-        setattr(target, _DECLARATION, declaration)
-        return target
-
-    return declare
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of a call: the result as JSON, or why there is none."""
-
-    result: str | None
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FunctionTool:
-    """A function of the host that a model's code can call.
+    """A function of the host that a model's code, or the model itself, can call.
 
-    The model's code chooses the arguments, so each is validated as its annotation says. A sync
-    function runs in a thread of its own; one that does not return in time is given up, which ends
-    the waiting, not the function.
+    The model chooses the arguments, so each is validated as its annotation says. A sync function
+    runs in a thread of its own; one that does not return in time is given up, which ends the
+    waiting, not the function.
+
+    A class may have more than `__call__`: `prepare()`, `check_argument(name, value)`,
+    `on_argument(name, value)`, `effects_of(arguments)` and `close()`, each of them only if it
+    needs it.
     """
 
     name: str
     description: str
-    effects: Effects
-    timeout: float
-    signature: Signature
+    declaration: Declaration
+    signature: Arguments
     function: Callable[..., Any]
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_slots", asyncio.Semaphore(self.declaration.concurrency))
+
+    @property
+    def effects(self) -> Effects:
+        """What any call of it may do."""
+        return self.declaration.effects
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a call may take."""
+        return self.declaration.timeout
 
     @property
     def schema(self) -> dict[str, Any]:
         """The arguments as a JSON schema."""
         return self.signature.schema()
 
+    @property
+    def early(self) -> frozenset[str]:
+        """The arguments that it does something about as soon as they are closed."""
+        if self._hook("on_argument") is None:
+            return frozenset()
+        asked = self.declaration.early
+        return frozenset(self.signature.names) if asked is None else asked
+
     def offer(self) -> HostFunction:
         """What a sandbox has to know, so that code in it can call this."""
         return HostFunction(self.name, self.signature.text, self.description)
 
-    async def call(self, arguments: Mapping[str, Any]) -> Answer:
-        """Call it with named arguments. Whatever goes wrong is in the answer."""
-        limit = asyncio.timeout(self.timeout)
+    def effects_of(self, arguments: Mapping[str, Any]) -> Effects:
+        """What a call with these arguments does."""
+        ask = self._hook("effects_of")
+        if ask is None:
+            return self.effects
         try:
-            args, kwargs = self.signature.bind(arguments)
-            async with limit:
-                return Answer(await self._run(args, kwargs))
-        except (Exception, SystemExit, KeyboardInterrupt) as problem:  # noqa: BLE001 - it is told
-            if limit.expired():
-                message = f"no answer within {self.timeout:g} s"
-                return Answer(None, Failure("timeout", "TimeoutError", message))
-            return Answer(None, _failure(problem))
+            return Effects(ask(arguments))
+        except Exception:  # noqa: BLE001 - the tool's own mistake must not let a call slip through
+            return Effects.EXTERNAL
+
+    def check(self, name: str, value: Any) -> None:
+        """Whether one argument is right, as far as that can be said of it alone.
+
+        Raises:
+            Exception: it is not; of the tool's own code, any.
+        """
+        self.signature.validated(name, value)
+        check = self._hook("check_argument")
+        if check is not None:
+            check(name, value)
+
+    async def prepare(self) -> None:
+        """Get ready for a call: connect, import. Raises whatever the tool does."""
+        await self._run_hook("prepare")
+
+    async def take_early(self, name: str, value: Any) -> Answer:
+        """Do what can be done once an argument is closed."""
+
+        async def take() -> str:
+            await self._run_hook("on_argument", name, value)
+            return "null"
+
+        return await attempted(take, Limit(self.timeout), retries=0)
+
+    async def call(
+        self,
+        arguments: Mapping[str, Any],
+        later: Mapping[str, Later[Any]] = NO_LATER,
+        prepared: Awaitable[None] | None = None,
+    ) -> Answer:
+        """Call it with named arguments. Whatever goes wrong is in the answer.
+
+        `later` has the arguments that are still to be written, `prepared` a preparation that is
+        under way.
+        """
+
+        async def call() -> str:
+            args, kwargs = self.signature.bind(arguments, later)
+            await (prepared or self.prepare())
+            return await self._run(args, kwargs)
+
+        harmless = self.declaration.idempotent or self.effects_of(arguments) is Effects.PURE
+        async with self._slots:
+            retries = self.declaration.retries if harmless else 0
+            return await attempted(call, Limit(self.timeout), retries)
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        await self._run_hook("close")
 
     async def _run(self, args: list[Any], kwargs: dict[str, Any]) -> str:
         """The result as JSON, made in a thread: it may be large, and objects say how it is done."""
+        limit = self.declaration.result_limit
 
-        def run() -> Any:
+        def work() -> Any:
             value = self.function(*args, **kwargs)
-            return value if inspect.isawaitable(value) else _encode(value)
+            return value if inspect.isawaitable(value) else encode(value, limit)
 
         called = self.function if inspect.isroutine(self.function) else type(self.function).__call__
         later = inspect.iscoroutinefunction(called)
-        value = self.function(*args, **kwargs) if later else await in_thread(run)
+        value = self.function(*args, **kwargs) if later else await in_thread(work)
         if isinstance(value, str):
             return value
         result = await value
-        return str(await in_thread(lambda: _encode(result)))
+        return str(await in_thread(lambda: encode(result, limit)))
+
+    async def _run_hook(self, name: str, *arguments: Any) -> None:
+        """A coroutine is awaited; a function that may block runs in a thread."""
+        hook = self._hook(name)
+        if inspect.iscoroutinefunction(hook):
+            await hook(*arguments)
+        elif hook is not None:
+            await in_thread(lambda: hook(*arguments))
+
+    def _hook(self, name: str) -> Callable[..., Any] | None:
+        hook = None if inspect.isroutine(self.function) else getattr(self.function, name, None)
+        return hook if callable(hook) else None
 
 
-def function_tool(target: Callable[..., Any], fallback_name: str) -> FunctionTool:
-    """The tool that a function is, or a class, of which one instance is made.
+def function_tool(
+    target: Callable[..., Any],
+    fallback_name: str,
+    options: Mapping[str, Any] | None = None,
+    base: Path | None = None,
+) -> FunctionTool:
+    """The tool that a function is, or a class, of which one instance is made with the options.
+
+    Paths among the options are relative to `base`.
 
     Raises:
-        ValueError: it is no function whose arguments can come as plain data.
+        ValueError: it is no function whose arguments can come as plain data, what it declares
+            does not fit it, or the options are wrong.
     """
-    declaration: Declaration = getattr(target, _DECLARATION, Declaration())
+    declaration = declared(target)
     name: str = declaration.name or getattr(target, "__name__", None) or fallback_name
     documented: Any = target
     function: Callable[..., Any] = target
@@ -141,47 +183,41 @@ def function_tool(target: Callable[..., Any], fallback_name: str) -> FunctionToo
         if called is None:
             raise ValueError("it is a class without a __call__ method")
         documented = target if target.__doc__ else called
-        made: Any = target()
+        made: Any = make(target, options or {}, base)
         function = made
+    elif options:
+        raise ValueError("it takes no options: only classes do")
     description = inspect.getdoc(documented) or ""
     if not description:
         raise ValueError("it has no docstring: the model would not know what it is for")
     signature = read_signature(name, function)
-    return FunctionTool(
-        name, description, declaration.effects, declaration.timeout, signature, function
-    )
+    _check(declaration, signature, function)
+    return FunctionTool(name, description, declaration, signature, function)
 
 
-def _encode(value: Any) -> str:
-    """A result as JSON; a text that is too long is cut, visibly.
-
-    Raises:
-        ToolError: it is no plain data, or too much of it.
-    """
-    try:
-        text = to_json(value, inf_nan_mode="null").decode()
-        if len(text) > LONGEST_RESULT and isinstance(value, str):
-            kept = LONGEST_RESULT * len(value) // len(text)
-            cut = f"{value[:kept]}… ({len(value) - kept} characters more)"
-            return to_json(cut).decode()
-    except (ValueError, RecursionError) as problem:
-        raise ToolError(f"its result is not plain data: {problem}") from problem
-    if len(text) > LONGEST_RESULT:
-        size = f"{len(text)} characters of JSON, at most {LONGEST_RESULT}"
-        raise ToolError(f"its result is too large: {size}")
-    return text
-
-
-def _failure(problem: BaseException) -> Failure:
-    """What the model is told of an exception: no traceback, which is the host's affair."""
-    name = type(problem).__name__
-    try:
-        message = str(problem)
-    except Exception:  # noqa: BLE001 - a __str__ of the tool's
-        message = "it cannot say why"
-    if not isinstance(problem, ToolError):
-        message = f"{name}: {message}" if message else name
-    if len(message) > _LONGEST_MESSAGE:
-        more = len(message) - _LONGEST_MESSAGE
-        message = f"{message[:_LONGEST_MESSAGE]}… ({more} characters more)"
-    return Failure("exception", name, message)
+def _check(declaration: Declaration, signature: Arguments, function: Callable[..., Any]) -> None:
+    """Whether what is declared fits the parameters. Raises ValueError."""
+    named = (declaration.ready_when or frozenset()) | (declaration.early or frozenset())
+    safe = declaration.idempotent or declaration.effects is Effects.PURE
+    if declaration.retries and not (safe or hasattr(function, "effects_of")):
+        raise ValueError("retries are for tools that are pure or idempotent")
+    unknown = sorted(named - {*signature.names})
+    if unknown:
+        raise ValueError(f"it has no parameter {unknown[0]!r}, which its declaration names")
+    if declaration.ready_when is None:
+        if signature.later:
+            raise ValueError("it takes values later, but declares no ready_when")
+        return
+    needed = [it for it in signature.names if it not in declaration.ready_when]
+    plain = [name for name in needed if name not in signature.later]
+    if plain:
+        raise ValueError(
+            f"the parameter {plain[0]!r} may not be there when it starts: annotate it Later[…], "
+            "or name it in ready_when"
+        )
+    both = sorted(declaration.ready_when & {*signature.later})
+    if both:
+        raise ValueError(f"the parameter {both[0]!r} is in ready_when, so it does not come later")
+    called = function if inspect.isroutine(function) else type(function).__call__
+    if signature.later and not inspect.iscoroutinefunction(called):
+        raise ValueError("it takes values later, which have to be awaited: make it async")

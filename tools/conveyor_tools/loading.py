@@ -13,6 +13,7 @@ import importlib.machinery
 import sys
 import traceback
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,19 @@ def _find(reference: Reference) -> Path | None:
     return Path(spec.origin)
 
 
-def load(reference: Reference, code: Code) -> FunctionTool:
-    """Run the code, and make a tool of its attribute.
+def load(
+    reference: Reference,
+    code: Code,
+    options: Mapping[str, Any] | None = None,
+    base: Path | None = None,
+) -> FunctionTool:
+    """Run the code, and make a tool of its attribute, a function or a class that takes the options.
+
+    Paths among the options are relative to `base`.
 
     Raises:
-        ToolLoadError: it fails, lacks the attribute, or that is no typed function.
+        ToolLoadError: it fails, lacks the attribute, or that is no typed function, or the options
+            are not what it takes.
     """
     try:
         module = _execute(code) if reference.is_file else importlib.import_module(reference.source)
@@ -120,7 +129,7 @@ def load(reference: Reference, code: Code) -> FunctionTool:
     if not callable(target):
         raise ToolLoadError(f"{reference}: it is no function, but of type {type(target).__name__}")
     try:
-        return function_tool(target, reference.attribute)
+        return function_tool(target, reference.attribute, options, base)
     except ValueError as error:
         raise ToolLoadError(f"{reference}: {error}") from None
     except Exception as error:  # a class whose instance cannot be made

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.reports import Report, UnitKey
+from conveyor_tools.function import Effects
+from conveyor_tools.place import Place
 from conveyor_tools.splitters.base import Splitter, Unit
 from conveyor_tools.splitters.python import PythonSplitter
+from conveyor_tools.tool import text_schema
 
 
 class PythonTool:
@@ -15,9 +18,12 @@ class PythonTool:
 
     name = "python"
     tags = ("python", "py", "python3")
-    lane = "python"
+    lane = "workspace"
     language = "python"
     argument = "code"
+    schema = text_schema(argument)
+    effects = Effects.REVERSIBLE
+    needs_sandbox = True
     description = (
         "Runs Python code and shows its output: what it prints, and the value of its last "
         "expression. Variables and files stay for later calls."
@@ -28,11 +34,13 @@ class PythonTool:
         "question, answer in words, without code."
     )
 
-    def splitter(self, guest: GuestClient) -> Splitter:
-        return PythonSplitter(guest.python)
+    def splitter(self, place: Place) -> Splitter:
+        assert place.guest is not None
+        return PythonSplitter(place.guest.python)
 
-    def open(self, guest: GuestClient) -> PythonSession:
-        return PythonSession(guest)
+    def open(self, place: Place) -> PythonSession:
+        assert place.guest is not None
+        return PythonSession(place.guest)
 
 
 class PythonSession:
@@ -44,6 +52,9 @@ class PythonSession:
     def listen(self, listener: Callable[[Report], None]) -> None:
         self._guest.listen(listener)
 
+    def prepare(self, call: int) -> None:
+        """The interpreter is there."""
+
     def run(self, key: UnitKey, unit: Unit) -> None:
         self._guest.run(key, unit.text, unit.line)
 
@@ -53,14 +64,11 @@ class PythonSession:
     def cancel(self, call: int) -> None:
         self._guest.cancel(call)
 
-    def reply(self, number: int, text: str, *, ok: bool) -> None:
-        self._guest.reply(number, text, ok=ok)
-
-    def check(self, call: int, text: str) -> None:
-        self._guest.check(call, text)
-
     def roll_back(self, call: int) -> None:
         self._guest.roll_back(call)
 
     def commit(self) -> None:
         self._guest.checkpoint()
+
+    async def close(self) -> None:
+        """The interpreter ends with its sandbox."""

@@ -3,42 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.reports import Report, UnitKey
+from conveyor_tools.function import Effects
+from conveyor_tools.place import Place
 from conveyor_tools.splitters.base import Splitter, Unit
 
 
 class Session(Protocol):
     """A tool's live part in one conversation: it holds the state that calls touch.
 
-    All methods but `listen` send and return at once; what comes of them is reported.
+    All methods but `close` send and return at once; what comes of them is reported, each report
+    with the number of its call. Where tools share a state, their sessions share it too.
     """
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         """From now on, report what happens to the listener."""
 
+    def prepare(self, call: int) -> None:
+        """A call was opened, and its units will follow: connect, import what it needs.
+
+        Nothing that the model chose may leave the machine. The call may come to nothing.
+        """
+
     def run(self, key: UnitKey, unit: Unit) -> None:
-        """Run a unit after all that was sent before. Not if an earlier one of its call failed."""
+        """Run a unit, once those that it comes `after` have ended well, else skip it.
+
+        Its end is reported as `Finished` or `Skipped`.
+        """
 
     def end(self, call: int) -> None:
         """The call is complete. `Ended` is reported when all of it is over."""
 
     def cancel(self, call: int) -> None:
-        """Stop what runs of the call, and run no more of it."""
-
-    def reply(self, number: int, text: str, *, ok: bool) -> None:
-        """Answer code that called a function tool: with the result as JSON, or what is wrong."""
-
-    def check(self, call: int, text: str) -> None:
-        """Find out whether a call's whole text is valid. `Checked` is reported."""
+        """Stop what runs of the call, and run no more of it. `end` still follows."""
 
     def roll_back(self, call: int) -> None:
         """Take back what the call did, which has ended. Ends with the report `RolledBack`."""
 
     def commit(self) -> None:
         """What the calls so far did stays: a later `roll_back` does not go behind this."""
+
+    async def close(self) -> None:
+        """The conversation is over: give everything back. Nothing is reported any more."""
 
 
 class Tool(Protocol):
@@ -54,15 +62,30 @@ class Tool(Protocol):
 
     @property
     def lane(self) -> str:
-        """The state that its units touch; tools with the same state share a lane."""
+        """The state that its units touch: tools with the same state share a lane."""
 
     @property
     def language(self) -> str:
         """What its calls are written in, by the name that highlighters use."""
 
     @property
-    def argument(self) -> str:
-        """The argument that holds a call's text, where calls are JSON."""
+    def argument(self) -> str | None:
+        """The argument that holds a call's text, where calls are JSON.
+
+        None for an argument tool: the text of its calls is the JSON of all its arguments, always.
+        """
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Its arguments, as a JSON schema."""
+
+    @property
+    def effects(self) -> Effects:
+        """What a call of it does. Calls of pure tools wait for nothing that stands before them."""
+
+    @property
+    def needs_sandbox(self) -> bool:
+        """Whether its sessions need a place with a guest; such tools share one lane."""
 
     @property
     def description(self) -> str:
@@ -72,8 +95,14 @@ class Tool(Protocol):
     def instructions(self) -> str:
         """What the model is told about it where calls are fenced blocks."""
 
-    def splitter(self, guest: GuestClient) -> Splitter:
+    def splitter(self, place: Place) -> Splitter:
         """A splitter for one call."""
 
-    def open(self, guest: GuestClient) -> Session:
-        """A session in the sandbox of the run."""
+    def open(self, place: Place) -> Session:
+        """A session for one conversation (or for as long as its sandbox lives)."""
+
+
+def text_schema(argument: str) -> dict[str, Any]:
+    """The schema of a tool whose one argument is its call's text."""
+    properties = {argument: {"type": "string"}}
+    return {"type": "object", "properties": properties, "required": [argument]}

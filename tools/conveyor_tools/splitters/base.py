@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from conveyor_sandbox.reports import Failure
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -22,6 +24,10 @@ class Unit:
     span: tuple[int, int]
     """First and last line of the code in it, without comments and blank lines around."""
     blank: bool = False
+    after: tuple[int, ...] | None = None
+    """Units of its call that must have ended well before it may run; None: all earlier ones."""
+    external: bool = False
+    """Whether it waits until the call is closed, complete and, where the task asks, approved."""
 
 
 class Splitter(Protocol):
@@ -30,6 +36,10 @@ class Splitter(Protocol):
     @property
     def released(self) -> int:
         """How many characters of the text have been given out in units."""
+
+    @property
+    def problem(self) -> Failure | None:
+        """Why the text can no longer become a valid call, as soon as that is so."""
 
     def feed(self, text: str) -> list[Unit]:
         """Take more text; return the units that it closed."""
@@ -42,3 +52,11 @@ class Splitter(Protocol):
 
     def truncate(self, length: int) -> None:
         """Forget the text beyond its first `length` characters, none of which is released."""
+
+
+class AcceptsAll:
+    """For splitters that only cut: what their text is worth is found out where it runs."""
+
+    @property
+    def problem(self) -> Failure | None:
+        return None

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from conveyor_tools.splitters.base import Unit
+from conveyor_tools.splitters.base import AcceptsAll, Unit
 from conveyor_tools.splitters.logical_line import (
     LOOKBEHIND,
     LogicalLine,
@@ -55,7 +55,7 @@ class _Kind(Enum):
     BODY = auto()
 
 
-class PythonSplitter:
+class PythonSplitter(AcceptsAll):
     """Cuts the text of one call of Python code, for the given version of Python."""
 
     def __init__(self, version: tuple[int, ...] = (3, 12)) -> None:

@@ -1,0 +1,148 @@
+"""One call of a function tool, while its arguments are written and it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from conveyor_sandbox.reports import (
+    Ended,
+    Failure,
+    Finished,
+    Outcome,
+    Report,
+    Skipped,
+    Started,
+    Status,
+    UnitKey,
+)
+from conveyor_tools.answer import Answer, failure_of
+from conveyor_tools.arguments import ArgumentUnit, Role
+from conveyor_tools.function import FunctionTool
+from conveyor_tools.later import Later
+from conveyor_tools.splitters.base import Unit
+
+Work = Callable[[], Coroutine[Any, Any, Outcome]]
+
+_CANCELLED = Outcome(Status.CANCELLED, Failure("interrupt", "CancelledError", "it was stopped"))
+
+
+class HostCall:
+    """Runs a call's units, each after those that it waits for, and reports what comes of them."""
+
+    def __init__(self, number: int, tool: FunctionTool, report: Callable[[Report], None]) -> None:
+        self.over = False
+        """Whether its end was reported."""
+        self._number = number
+        self._tool = tool
+        self._report = report
+        self._later = {name: Later[Any]() for name in tool.signature.later}
+        self._prepared: asyncio.Task[None] | None = None
+        self._units: dict[int, asyncio.Task[None]] = {}
+        self._work: set[asyncio.Task[Outcome]] = set()
+        self._ending: asyncio.Task[None] | None = None
+        self._stopped = False
+        """Whether no more of it may begin: it was cancelled, or a unit failed."""
+        self._outcome = Outcome(Status.OK)
+
+    def prepare(self) -> None:
+        """It will come: let the tool get ready."""
+        if self._prepared is None and not self._stopped:
+            self._prepared = asyncio.create_task(self._tool.prepare())
+            # A problem is the call's to tell, if it comes to that.
+            self._prepared.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def run(self, key: UnitKey, unit: Unit) -> None:
+        """Run a unit, once those before it have ended well."""
+        places = range(key.index) if unit.after is None else unit.after
+        before = [self._units[place] for place in places if place in self._units]
+        work = self._work_of(unit)
+        self._units[key.index] = asyncio.create_task(self._run(key, work, before))
+
+    def end(self) -> None:
+        """All of it was sent: what was not written has its default."""
+        for name, later in self._later.items():
+            later.give(self._tool.signature.later[name])
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end())
+
+    def cancel(self) -> None:
+        """Stop what runs, and begin no more."""
+        self._stopped = True
+        self._outcome = _CANCELLED
+        for task in (*self._work, *filter(None, [self._prepared])):
+            task.cancel()
+
+    async def close(self) -> None:
+        """End all of it, and wait for that. Nothing is reported any more."""
+        self._report = lambda _: None
+        self.cancel()
+        tasks = [*self._units.values(), *filter(None, [self._prepared, self._ending])]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _run(self, key: UnitKey, do: Work, before: list[asyncio.Task[None]]) -> None:
+        if before:
+            await asyncio.wait(before)
+        began = time.monotonic()
+        if self._stopped:
+            self._report(Skipped(key, began))
+            return
+        self._report(Started(key, began))
+        work = asyncio.create_task(do())
+        self._work.add(work)
+        await asyncio.wait([work])
+        self._work.discard(work)
+        outcome = _CANCELLED if work.cancelled() else work.result()
+        if outcome.ends_call and not self._stopped:
+            self._stopped = True
+            self._outcome = outcome
+        told = Outcome(outcome.status, outcome.failure)  # the result is the call's
+        self._report(Finished(key, told, began, time.monotonic()))
+
+    def _work_of(self, unit: Unit) -> Work:
+        """What is to be done for a unit. A value is given at once: before the call can end."""
+        assert isinstance(unit, ArgumentUnit), "its own splitter cut it"
+        if unit.role is Role.LATER:
+            return partial(_done, self._give(unit))
+        return partial(self._early if unit.role is Role.EARLY else self._call, unit)
+
+    async def _early(self, unit: ArgumentUnit) -> Outcome:
+        ((name, value),) = unit.arguments.items()
+        return _outcome(await self._tool.take_early(name, value))
+
+    def _give(self, unit: ArgumentUnit) -> Outcome:
+        for name, value in unit.arguments.items():
+            try:
+                self._later[name].give(self._tool.signature.validated(name, value))
+            except Exception as problem:  # noqa: BLE001 - it is told
+                return Outcome(Status.ERROR, failure_of(problem))
+        return Outcome(Status.OK)
+
+    async def _call(self, unit: ArgumentUnit) -> Outcome:
+        self.prepare()
+        later = {name: it for name, it in self._later.items() if name not in unit.arguments}
+        outcome = _outcome(await self._tool.call(unit.arguments, later, self._prepared))
+        if outcome.status is Status.OK and not self._stopped:
+            self._outcome = outcome
+        return outcome
+
+    async def _end(self) -> None:
+        if self._units:
+            await asyncio.wait(self._units.values())
+        self.over = True
+        self._report(Ended(self._number, self._outcome, time.monotonic()))
+
+
+async def _done(outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.failure is None:
+        return Outcome(Status.OK, result=answer.shown)
+    timeout = answer.failure.kind == "timeout"
+    return Outcome(Status.TIMEOUT if timeout else Status.ERROR, answer.failure)

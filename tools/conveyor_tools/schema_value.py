@@ -1,0 +1,287 @@
+"""What a schema's keywords say of a value while it is written, by the kind of value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import regex
+
+from conveyor_tools.json_number import Bounds, is_multiple, may_fit
+from conveyor_tools.schema_check import Check, Wrong
+
+Find = Callable[[Any], Check]
+"""The check of a schema inside."""
+
+_KINDS = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
+_ARTICLES = {"object": "an ", "array": "an ", "integer": "an ", "null": ""}
+_EACH_UP_TO = 256
+"""A pattern is tried at each character up to here, then where the text has grown by a quarter."""
+_UNSURE = regex.compile(r"\(\?<?[=!]|\\[bB\d]|\(\?P=")
+"""Where the start of a match does not say what may follow: looking around, and back."""
+_PATIENCE = 0.05
+"""Seconds that a pattern may take; one that takes longer says nothing."""
+_SHOWN = 60
+_LISTED = 10
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal: 1 is 1.0, but not true."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_json(one[it], other[it]) for it in one)
+    return bool(one == other)
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a value, by the name that schemas use; `number` for all numbers."""
+    if isinstance(value, bool):
+        return "boolean"
+    kinds = {str: "string", dict: "object", list: "array", type(None): "null"}
+    return kinds.get(type(value), "number")
+
+
+class ForKind(Check):
+    """What is asked of values of one kind only."""
+
+    def __init__(self, kind: str, check: Check) -> None:
+        self._kind = kind
+        self._check = check
+
+    def begin(self, first: str) -> Wrong | None:
+        if _KINDS.get(first, "number") != self._kind:
+            self._check = Check()
+        return self._check.begin(first)
+
+    def text(self, text: str) -> Wrong | None:
+        return self._check.text(text)
+
+    def number(self, text: str) -> Wrong | None:
+        return self._check.number(text)
+
+    def key_text(self, text: str) -> Wrong | None:
+        return self._check.key_text(text)
+
+    def key(self, key: str) -> Wrong | None:
+        return self._check.key(key)
+
+    def comma(self) -> Wrong | None:
+        return self._check.comma()
+
+    def child(self) -> Check:
+        return self._check.child()
+
+    def end(self, value: Any) -> Wrong | None:
+        return self._check.end(value)
+
+
+class Choices(Check):
+    """`enum` and `const`: the value is one of these."""
+
+    def __init__(self, values: Sequence[Any], *, integer: bool = False) -> None:
+        self._left = list(values)
+        self._integer = integer
+        self._why = f"must be {listed(values)}"
+        self._text = ""
+
+    def begin(self, first: str) -> Wrong | None:
+        kind = _KINDS.get(first, "number")
+        self._left = [value for value in self._left if kind_of(value) == kind]
+        if kind == "boolean":
+            self._left = [value for value in self._left if value is (first == "t")]
+        return None if self._left else Wrong(self._why)
+
+    def text(self, text: str) -> Wrong | None:
+        before, self._text = self._text, self._text + text
+        fitting = [value for value in self._left if value.startswith(self._text)]
+        if fitting:
+            self._left = fitting
+            return None
+        agreed = max(agreement(value, self._text) for value in self._left)
+        return Wrong(f"{self._why}, not {shown(self._text[: agreed + 1])}…", agreed - len(before))
+
+    def number(self, text: str) -> Wrong | None:
+        if not self._integer or any(str(value).startswith(text) for value in self._left):
+            return None
+        if text in ("-", "-0") and 0 in self._left:
+            return None
+        return Wrong(f"{self._why}, not {text}…")
+
+    def end(self, value: Any) -> Wrong | None:
+        if any(same_json(value, choice) for choice in self._left):
+            return None
+        return Wrong(f"{self._why}, not {shown(value)}")
+
+
+class Typed(Check):
+    """`type`: the value is of one of these kinds.
+
+    An integer is written as one: no fraction and no exponent, though they could make one.
+    """
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self._kinds = kinds
+        names = [f"{_ARTICLES.get(kind, 'a ')}{kind}" for kind in kinds]
+        self._why = f"must be {' or '.join(names)}"
+
+    def begin(self, first: str) -> Wrong | None:
+        kind = _KINDS.get(first, "number")
+        if kind in self._kinds or (kind == "number" and "integer" in self._kinds):
+            return None
+        return Wrong(f"{self._why}, not {_ARTICLES.get(kind, 'a ')}{kind}")
+
+    def number(self, text: str) -> Wrong | None:
+        if "number" not in self._kinds and not text[-1].isdigit() and text != "-":
+            return Wrong(f"{self._why}, without a fraction or exponent")
+        return None
+
+
+class Numeric(Check):
+    """Keywords about numbers."""
+
+    def __init__(self, schema: Mapping[str, Any], *, integer: bool) -> None:
+        self._bounds = Bounds.of(schema)
+        self._factor = schema.get("multipleOf")
+        self._integer = integer
+
+    def number(self, text: str) -> Wrong | None:
+        if self._integer and not text[-1].isdigit() and text != "-":
+            return None  # `Typed` says it
+        if may_fit(text, self._bounds, integer=self._integer):
+            return None
+        return Wrong(f"must be {self._bounds}")
+
+    def end(self, value: Any) -> Wrong | None:
+        if math.isnan(value):
+            return None
+        if not (self._bounds.above(value) and self._bounds.below(value)):
+            return Wrong(f"must be {self._bounds}, not {shown(value)}")
+        if self._factor is not None and not is_multiple(value, self._factor):
+            return Wrong(f"must be a multiple of {self._factor}, not {shown(value)}")
+        return None
+
+
+class Textual(Check):
+    """Keywords about strings."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._most = schema.get("maxLength")
+        self._least = schema.get("minLength", 0)
+        self._pattern = schema.get("pattern")
+        self._regex = _compiled(self._pattern)
+        self._text = ""
+        self._next_try = 1
+
+    def text(self, text: str) -> Wrong | None:
+        begun = len(self._text)
+        self._text += text
+        found = []
+        if self._most is not None and len(self._text) > self._most:
+            found.append(Wrong(f"must have at most {self._most} characters", self._most - begun))
+        if self._regex is not None and not _UNSURE.search(self._regex.pattern):
+            while self._next_try <= len(self._text):
+                tried, grown = self._next_try, self._next_try * 5 // 4
+                self._next_try = tried + 1 if tried < _EACH_UP_TO else grown
+                if not _matches(self._regex, self._text[:tried], partial=True):
+                    found.append(Wrong(self._mismatch(), tried - begun - 1))
+                    break
+        return min(found, key=lambda wrong: wrong.index) if found else None
+
+    def end(self, value: Any) -> Wrong | None:
+        if len(value) < self._least:
+            return Wrong(f"must have at least {self._least} characters")
+        if self._regex is not None and not _matches(self._regex, value, partial=False):
+            return Wrong(self._mismatch())
+        return None
+
+    def _mismatch(self) -> str:
+        return f"must match the pattern {self._pattern}"
+
+
+class Listed(Check):
+    """Keywords about arrays."""
+
+    def __init__(self, schema: Mapping[str, Any], find: Find) -> None:
+        self._first: Sequence[Any] = schema.get("prefixItems", ())
+        self._rest = schema.get("items", True)
+        self._least = schema.get("minItems", 0)
+        self._unique = schema.get("uniqueItems") is True
+        most = [len(self._first)] if self._rest is False else []
+        most += [schema["maxItems"]] if "maxItems" in schema else []
+        self._most: int | None = min(most) if most else None
+        self._find = find
+        self._begun = 0
+
+    def comma(self) -> Wrong | None:
+        return self._full()
+
+    def _full(self) -> Wrong | None:
+        if self._most is not None and self._begun >= self._most:
+            return Wrong(f"must have at most {self._most} items")
+        return None
+
+    def child(self) -> Check:
+        full = self._full()
+        if full is not None:
+            return Never(full.why)
+        place, self._begun = self._begun, self._begun + 1
+        return self._find(self._first[place] if place < len(self._first) else self._rest)
+
+    def end(self, value: Any) -> Wrong | None:
+        if len(value) < self._least:
+            return Wrong(f"must have at least {self._least} items")
+        if self._unique and any(
+            same_json(one, other) for at, one in enumerate(value) for other in value[:at]
+        ):
+            return Wrong("must not have an item twice")
+        return None
+
+
+class Never(Check):
+    """Allows no value."""
+
+    def __init__(self, why: str = "must not be there") -> None:
+        self._why = why
+
+    def begin(self, first: str) -> Wrong | None:  # noqa: ARG002 - whatever it is
+        return Wrong(self._why)
+
+
+def agreement(one: str, other: str) -> int:
+    """How many characters the two begin with in common."""
+    length = 0
+    while length < min(len(one), len(other)) and one[length] == other[length]:
+        length += 1
+    return length
+
+
+def listed(values: Sequence[Any]) -> str:
+    """Some of the values, to be told."""
+    names = [shown(value) for value in values[:_LISTED]]
+    more = [f"{len(values) - _LISTED} others"] if len(values) > _LISTED else []
+    return f"one of {', '.join(names + more)}" if len(names) != 1 else names[0]
+
+
+def shown(value: Any) -> str:
+    """A value, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _compiled(pattern: object) -> regex.Pattern[str] | None:
+    """None where it is no pattern here: other engines know other ones."""
+    try:
+        return regex.compile(pattern) if isinstance(pattern, str) else None
+    except regex.error:
+        return None
+
+
+def _matches(pattern: regex.Pattern[str], text: str, *, partial: bool) -> bool:
+    try:
+        return pattern.search(text, partial=partial, timeout=_PATIENCE) is not None
+    except TimeoutError:
+        return True
