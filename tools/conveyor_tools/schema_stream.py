@@ -72,8 +72,9 @@ class Schema:
 class SchemaStream(JsonScanner):
     """Validates one object. What follows it is not looked at."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema | Mapping[str, Any]) -> None:
         super().__init__()
+        schema = schema if isinstance(schema, Schema) else Schema(schema)
         self.problem: Rejection | None = None
         """Why the text is not, and cannot become, valid."""
         self.value: dict[str, Any] | None = None

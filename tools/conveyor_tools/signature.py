@@ -51,10 +51,6 @@ class Arguments(Protocol):
     def later(self) -> Mapping[str, Any]:
         """The defaults of those that a call need not have when it starts."""
 
-    @property
-    def stream_schema(self) -> Schema:
-        """The same, to validate a text while it is written."""
-
     def schema(self) -> dict[str, Any]:
         """All of it, as a JSON schema."""
 
@@ -89,7 +85,6 @@ class Signature:
     types: Mapping[str, TypeAdapter[Any]]
     later: Mapping[str, Any]
     json_schema: Mapping[str, Any]
-    stream_schema: Schema
     one_argument: Schema
     """Of objects that need not have all arguments."""
 
@@ -196,8 +191,8 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
     types = {each: _adapter(each, plain[each]) for each in parameters}
     text, bare = (str(_written(signature, plain, kind)) for kind in (str, _Bare))
     schema = _schema(types, parameters)
-    whole, one = Schema(schema), Schema({**schema, "required": []})
-    return Signature(text, bare, parameters, types, later, schema, whole, one)
+    one = Schema({**schema, "required": []})
+    return Signature(text, bare, parameters, types, later, schema, one)
 
 
 def _without_later(
