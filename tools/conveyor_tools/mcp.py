@@ -5,6 +5,7 @@ A server is either a command, run as a child of this program, or a URL.
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Collection
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from conveyor_tools.function import Effects, FunctionTool
+from conveyor_tools.side_loop import SideLoop
 from conveyor_tools.variables import filled
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -64,9 +66,10 @@ class McpOptions(BaseModel):
 
 
 class McpServer:
-    """A server of a task, for one conversation.
+    """A server of a task, which starts at once, beside whatever else there is to do.
 
-    `start` it as early as possible, while the model loads; then its tools are known.
+    It has a loop of its own: what it sends, however much, does not hold up decoding, and it stays
+    from one conversation of the program to the next.
     """
 
     def __init__(self, options: McpOptions) -> None:
@@ -74,18 +77,34 @@ class McpServer:
 
         self._options = options
         self._server = Server(options)
+        self._loop = SideLoop("mcp")
+        self._offered = self._loop.begin(self._server.offered())
 
-    async def tools(self, taken: Collection[str] = ()) -> list[FunctionTool]:
-        """Start the server and make a tool of each that it offers; none has a name in `taken`.
+    @property
+    def label(self) -> str:
+        """What the user calls it."""
+        return self._server.label
+
+    async def ready(self) -> None:
+        """Wait until its tools are known, or known not to come, which `tools` then says."""
+        await asyncio.wait([asyncio.wrap_future(self._offered)])
+
+    def tools(self, taken: Collection[str] = ()) -> list[FunctionTool]:
+        """A tool of each that it offers; none has a name in `taken`. Waits until they are known.
 
         Raises:
-            ToolLoadError: it does not start, or what it offers will not do. In one line.
+            ToolLoadError: it did not start, or what it offers will not do. In one line.
         """
-        from conveyor_tools.mcp_tools import make_tools  # noqa: PLC0415
+        from conveyor_tools.mcp_tools import McpFunction, make_tools  # noqa: PLC0415
 
-        offered = await self._server.offered()
-        return make_tools(self._server, self._options, offered, taken)
+        offered = self._offered.result()
+
+        def function(name: str) -> McpFunction:
+            return McpFunction(self._server, self._loop, name)
+
+        return make_tools(self.label, self._options, offered, taken, function)
 
     async def close(self) -> None:
         """End it, with all its children."""
-        await self._server.close()
+        await self._loop.run(self._server.close())
+        self._loop.stop()

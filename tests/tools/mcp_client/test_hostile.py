@@ -200,7 +200,7 @@ import asyncio, sys
 from conveyor_tools.mcp import McpOptions, McpServer
 async def main():
     server = McpServer(McpOptions(command=sys.argv[1:]))
-    await server.tools()
+    server.tools()
     print("started", flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
@@ -227,7 +227,7 @@ def test_nothing_outlives_a_program_that_is_killed(tmp_path: Path) -> None:
 def test_a_guard_that_is_killed_takes_its_server_along(tmp_path: Path) -> None:
     async def work() -> None:
         server = McpServer(McpOptions(command=tuple(hostile("fine", str(tmp_path)))))
-        await server.tools()
+        server.tools()
         guard = min(processes(str(tmp_path)))
         os.kill(guard, signal.SIGKILL)
         for _ in range(3000):
