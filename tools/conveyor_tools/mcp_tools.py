@@ -50,7 +50,6 @@ class McpFunction:
 
 
 def make_tools(
-    label: str,
     options: McpOptions,
     offered: Offered,
     taken: Collection[str],
@@ -58,12 +57,12 @@ def make_tools(
 ) -> list[FunctionTool]:
     """The tools that the task wants of those that are offered. None has a name in `taken`.
 
-    `label` is what the user calls the server; `function` is what calls a tool of it.
+    `function` gives what calls a tool of the server.
 
     Raises:
         ToolLoadError: one will not do, or is not there, or they are too many.
     """
-    wanted = _wanted(label, options, offered.tools)
+    wanted = _wanted(options, offered.tools)
     effects = {tool.name: _effects(tool, options) for tool in wanted}
     writes = any(effect is not Effects.PURE for effect in effects.values())
     prefix = options.name or _identifier(offered.name)[:20].strip("_") or "mcp"
@@ -79,7 +78,7 @@ def make_tools(
         try:
             signature = SchemaSignature(cleaned(tool.input_schema))
         except ValueError as error:
-            raise ToolLoadError(f"mcp: {label}: {tool.name}: {error}") from None
+            raise ToolLoadError(f"mcp: {options.label}: {tool.name}: {error}") from None
         described = clean(tool.description or tool.title or "", _LONGEST_DESCRIPTION)
         description = described or f"The tool {tool.name} of an MCP server."
         declaration = Declaration(effect, options.timeout)
@@ -88,8 +87,8 @@ def make_tools(
     return made
 
 
-def _wanted(label: str, options: McpOptions, tools: list[Tool]) -> list[Tool]:
-    where = f"mcp: {label}"
+def _wanted(options: McpOptions, tools: list[Tool]) -> list[Tool]:
+    where = f"mcp: {options.label}"
     by_name = {tool.name: tool for tool in tools}
     for name in (*(options.tools or ()), *options.effects):
         if name not in by_name:

@@ -79,6 +79,18 @@ def test_what_the_schema_forbids_is_refused_where_it_shows(text: str, rejected_b
     assert run(work) == rejected_by
 
 
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+async def hears(heard: Path, what: str) -> None:
+    for _ in range(3000):
+        if what in _text(heard):
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail(f"it does not hear of {what}")
+
+
 def test_the_server_is_told_of_a_call_that_is_stopped(tmp_path: Path) -> None:
     """So it can stop too; it writes down what it hears."""
     heard = tmp_path / "heard"
@@ -92,12 +104,10 @@ def test_the_server_is_told_of_a_call_that_is_stopped(tmp_path: Path) -> None:
             for unit in ArgumentSplitter(tool).feed('{"text": "x"}'):
                 session.run(UnitKey(1, unit.index), unit)
             session.end(1)
-            while "tools/call" not in (heard.read_text() if heard.exists() else ""):
-                await asyncio.sleep(0.02)
+            await hears(heard, "tools/call")
             session.cancel(1)
             await written.until(Ended)
-            while "notifications/cancelled" not in heard.read_text():
-                await asyncio.sleep(0.02)
+            await hears(heard, "notifications/cancelled")
             await session.close()
             return written.outcome.status
 

@@ -67,7 +67,7 @@ def test_partial_is_sequential_is_a_direct_call(web: Nginx, arguments: dict[str,
 
 
 def test_the_connection_is_made_while_the_rest_is_written(web: Nginx) -> None:
-    """Partially; nothing is asked before the call is closed. Sequentially nothing happens before."""
+    """Nothing is asked before the call is closed; sequentially nothing happens at all."""
     text = json.dumps({"url": web.url("/hello"), "headers": {"X-Key": "mine"}})
 
     async def work(*, partial: bool) -> tuple[int, int, int]:
@@ -106,7 +106,7 @@ def test_what_has_effects_waits_for_approval_though_the_connection_is_there(web:
         ('{"url": "http://0x7f.1/"}', 24, "four decimal numbers"),
         ('{"method": "FETCH", "url": "https://api.test/"}', 18, "is none of"),
         ('{"headers": {"Host": "a"}, "url": "https://api.test/"}', 25, "cannot be set"),
-        ('{"link": "https://api.test/"}', 3, "link"),
+        ('{"link": "https://api.test/"}', 3, "no argument is called"),
         ('{"url": 5}', 9, "url"),
     ],
 )
@@ -114,15 +114,10 @@ def test_a_call_that_cannot_become_valid_is_refused_where_it_shows(
     text: str, at: int, says: str
 ) -> None:
     splitter = ArgumentSplitter(http("api.test"))
-    for place, char in enumerate(text):
+    for char in text[: at + 1]:
         splitter.feed(char)
-        if splitter.problem is not None:
-            break
     assert splitter.problem is not None
-    assert (place <= at, says in splitter.problem.message) == (True, True), (
-        place,
-        splitter.problem,
-    )
+    assert says in splitter.problem.message
 
 
 def test_a_call_that_is_stopped_hangs_up() -> None:
