@@ -41,7 +41,7 @@ def find_speech(
     if name == "auto":
         name = "hermes" if template and "<tool_call>" in template else "fences"
     if name == "hermes":
-        arguments = {tool.name: tool.argument for tool in tools.values() if tool.argument}
+        arguments = {tool.name: tool.argument for tool in tools.values()}
         return Speech(
             lambda: hermes.HermesDialect(arguments),
             _paragraphs(hermes.instructions(list(tools.values())), also),
