@@ -26,6 +26,7 @@ _MODULES = (
     "guard",
     "host",
     "ledger",
+    "memory",
     "nested",
     "outputs",
     "polling",
