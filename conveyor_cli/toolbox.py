@@ -35,15 +35,16 @@ class Toolbox:
 
     @property
     def from_code(self) -> frozenset[str]:
-        """The functions that are called from code where calls are fenced blocks of it."""
-        return frozenset(self.functions) if "python" in self.tools else frozenset()
+        """The functions that code or plans call, where a call is a fenced block of these."""
+        return frozenset(self.functions if _CALLED_FROM.keys() & self.tools.keys() else ())
 
     @property
     def functions_told(self) -> str:
         """What the model is told about the functions of its code; empty if there are none."""
         if not self.from_code:
             return ""
-        return _CALLED_FROM_CODE + "\n".join(map(_described, self.functions.values()))
+        how = [text for tool, text in _CALLED_FROM.items() if tool in self.tools]
+        return "\n".join([*how, *map(_described, self.functions.values())])
 
     def add(self, tool: Tool | FunctionTool) -> None:
         """Put it in. Raises UsageError if there is one of its name."""
@@ -56,10 +57,13 @@ class Toolbox:
             self.tools[tool.name] = tool
 
 
-_CALLED_FROM_CODE = (
-    "In your Python code these functions are defined already; call them as they are, without an "
-    "import. In async code, await them. One that fails raises ToolError.\n"
-)
+_CALLED_FROM = {
+    "python": (
+        "In your Python code these functions are defined already; call them as they are, without "
+        "an import. In async code, await them. One that fails raises ToolError."
+    ),
+    "plan": "The steps of a plan call these functions:",
+}
 
 
 def _described(function: FunctionTool) -> str:

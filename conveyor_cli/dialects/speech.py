@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conveyor_cli.backends.base import Role, ToolOffer
-from conveyor_cli.dialects import hermes
+from conveyor_cli.dialects import hermes, plan
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
+from conveyor_cli.dialects.plan import PlanDialect
+from conveyor_cli.errors import UsageError
+from conveyor_tools.plan import PlanTool
 from conveyor_tools.tool import Tool
 
-DialectName = Literal["auto", "fences", "hermes"]
+DialectName = Literal["auto", "fences", "hermes", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,21 @@ def find_speech(
             _paragraphs(hermes.instructions(list(tools.values())), also),
             Role.TOOL,
         )
+    if name == "plan" and PlanTool.name not in tools:
+        raise UsageError("model.dialect: plan: the task has no plan tool: add it to tools")
     fenced = [tool for tool in tools.values() if tool.name not in from_code]
     tags = {tag: tool.name for tool in fenced for tag in tool.tags}
     code = [tool.name for tool in fenced if tool.argument is not None]
     untagged = code[0] if len(code) == 1 else None
     json = {tool.name for tool in fenced if tool.argument is None}
-    told = _paragraphs(*(tool.instructions for tool in fenced), also)
-    return Speech(lambda: FenceDialect(tags, untagged, json), told, Role.USER)
+    told = {tool.name: tool.instructions for tool in fenced}
+    if name == "plan":
+        told[PlanTool.name] = plan.INSTRUCTIONS
+    return Speech(
+        lambda: (PlanDialect if PlanTool.name in tools else FenceDialect)(tags, untagged, json),
+        _paragraphs(*told.values(), also),
+        Role.USER,
+    )
 
 
 def _paragraphs(*texts: str) -> str:
