@@ -42,7 +42,7 @@ class Stub:
         }
 
     def effects_of(self, arguments: Mapping[str, Any]) -> Effects:
-        return Effects.PURE if arguments.get("text") == "nothing" else self.effects
+        return self.effects if arguments.get("text") == "x" else Effects.PURE
 
     def check(self, name: str, value: Any) -> None:
         if value == "forbidden":
