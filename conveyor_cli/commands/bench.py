@@ -291,7 +291,7 @@ def split(
     *,
     json: Json = False,
 ) -> None:
-    """How fast the Python splitter is, on texts that are hard on it in different ways."""
+    """How fast the splitters are, on texts that are hard on them in different ways."""
     from dataclasses import asdict
     from json import dumps
 
