@@ -20,6 +20,7 @@ GROUP = "conveyor.tools"
 
 _BUILT_IN = {
     "python": "conveyor_tools.python:PythonTool",
+    "sql": "conveyor_tools.sql:SqlTool",
     "http": "conveyor_tools.http:Http",
     "calculator": "conveyor_tools.calculator:calculator",
 }
