@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conveyor_cli.backends.base import Role, ToolOffer
-from conveyor_cli.dialects import hermes
+from conveyor_cli.dialects import hermes, plan
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
+from conveyor_cli.dialects.plan import PlanDialect
+from conveyor_cli.errors import UsageError
+from conveyor_tools.plan import PlanTool
 from conveyor_tools.tool import Tool
 
-DialectName = Literal["auto", "fences", "hermes"]
+DialectName = Literal["auto", "fences", "hermes", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def find_speech(
     if name == "auto":
         name = "hermes" if template and "<tool_call>" in template else "fences"
     if name == "hermes":
-        arguments = {tool.name: tool.argument for tool in tools.values() if tool.argument}
+        arguments = {tool.name: tool.argument for tool in tools.values()}
         return Speech(
             lambda: hermes.HermesDialect(arguments),
             _paragraphs(hermes.instructions(list(tools.values())), also),
@@ -46,8 +49,16 @@ def find_speech(
         )
     tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
     untagged = next(iter(tools)) if len(tools) == 1 else None
-    told = _paragraphs(*(tool.instructions for tool in tools.values()), also)
-    return Speech(lambda: FenceDialect(tags, untagged), told, Role.USER)
+    if name == "plan" and PlanTool.name not in tools:
+        raise UsageError("model.dialect: plan: the task has no plan tool: add it to tools")
+    told = {tool.name: tool.instructions for tool in tools.values()}
+    if name == "plan":
+        told[PlanTool.name] = plan.INSTRUCTIONS
+    return Speech(
+        lambda: (PlanDialect if PlanTool.name in tools else FenceDialect)(tags, untagged),
+        _paragraphs(*told.values(), also),
+        Role.USER,
+    )
 
 
 def _paragraphs(*texts: str) -> str:

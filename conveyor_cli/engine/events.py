@@ -63,13 +63,17 @@ class ModelLoaded:
 
 @dataclass(frozen=True, slots=True)
 class SandboxStarted:
-    """A sandbox is ready. `seconds` is how long that took; `python` the guest's version."""
+    """A sandbox is ready. `seconds` is how long that took; `python` the guest's version.
+
+    `weaknesses`: what it does not enforce, though its kind could elsewhere.
+    """
 
     at: float
     kind: str
     image: str
     python: str
     seconds: float
+    weaknesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ class CallOpened:
     """The response opened a tool call; its text begins at character `start` of the response.
 
     `lane` names the state that its units touch; it is empty where the call cannot be run at all.
-    `literal`: its text stands there as the inside of a JSON string, escapes and all.
+    `literal`: its text stands there as the inside of a JSON string, escapes and all. `pure`: it
+    waits for none of the calls before it.
     """
 
     at: float
@@ -113,6 +118,7 @@ class CallOpened:
     lane: str
     start: int
     literal: bool = False
+    pure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
