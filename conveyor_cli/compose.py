@@ -25,7 +25,7 @@ from conveyor_cli.errors import UsageError
 from conveyor_cli.files.aftermath import Brought
 from conveyor_cli.files.project import read_project
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
-from conveyor_cli.toolbox import open_toolbox
+from conveyor_cli.toolbox import Toolbox, open_toolbox
 from conveyor_sandbox.pool import Pool
 from conveyor_sandbox.sandbox import HostFunction, Sandbox, SandboxSpec
 
@@ -51,8 +51,9 @@ def make_parts(
     backend: Backend | None = None,
     pool: Pool | None = None,
     spares: int = 0,
+    toolbox: Toolbox | None = None,
 ) -> Parts:
-    """The parts of a run of the task, none of them started. Backend and pool may be given.
+    """The parts of a run of the task, none of them started. Backend, pool, tools may be given.
 
     `spares`: how many sandboxes a new pool holds where the task does not say.
 
@@ -60,7 +61,7 @@ def make_parts(
         UsageError: a script, a file or a tool that the task names cannot be had.
     """
     backend = backend or make_backend(task.model)
-    toolbox = open_toolbox(task.tools)
+    toolbox = toolbox or open_toolbox(task.tools)
     approval = Approval(task.approve)
     if not toolbox.needs_sandbox:
         _require_no_files(task)
