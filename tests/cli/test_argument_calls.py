@@ -13,8 +13,8 @@ from conveyor_cli.backends.base import Message, Role
 from conveyor_cli.comparison import Comparison, compare
 from conveyor_cli.performance import Performance
 from conveyor_cli.task import Task
-from conveyor_cli.trust import TrustStore
-from conveyor_tools.loading import Reference, read
+from conveyor_cli.tool_choice import ToolChoice
+from conveyor_cli.trust import TrustStore, claim_of
 
 TOOLS = '''
 import asyncio, pathlib
@@ -88,8 +88,9 @@ class Bench:
         self.folder = folder
         path = folder / "mytools.py"
         path.write_text(f"{TOOLS}\n# {folder}\n")  # a module of its own for each test
-        reference = Reference(str(path), "look")
-        TrustStore().add(reference, read(reference))
+        claim = claim_of(ToolChoice(f"{path}:look"))
+        assert claim is not None
+        TrustStore().add(claim)
 
     def compare(
         self, *responses: str, tools: list[Any] | None = None, **settings: Any
