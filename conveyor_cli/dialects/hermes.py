@@ -17,6 +17,7 @@ from enum import Enum, auto
 
 from conveyor_cli.dialects.base import Closed, EndCheck, Fault, Invalid, Item, Prose
 from conveyor_cli.dialects.json_call import JsonCall, Record
+from conveyor_cli.dialects.offers import offer
 from conveyor_tools.json_literal import literal_end
 from conveyor_tools.tool import Tool
 
@@ -164,7 +165,7 @@ def _settled(text: str, pos: int, tags: Sequence[str]) -> int:
 
 def instructions(tools: Sequence[Tool]) -> str:
     """What the model is told of its tools: the words that models of this format were trained on."""
-    signatures = "\n".join(json.dumps(_signature(tool)) for tool in tools)
+    signatures = "\n".join(json.dumps(offer(tool)) for tool in tools)
     return f"""\
 # Tools
 
@@ -180,13 +181,3 @@ For each function call, return a json object with function name and arguments wi
 <tool_call>
 {{"name": <function-name>, "arguments": <args-json-object>}}
 </tool_call>"""
-
-
-def _signature(tool: Tool) -> dict[str, object]:
-    parameters = {
-        "type": "object",
-        "properties": {tool.argument: {"type": "string"}},
-        "required": [tool.argument],
-    }
-    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
-    return {"type": "function", "function": function}

@@ -11,7 +11,9 @@ withdraws it, and its value opens another call. Arguments that the tool does not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conveyor_cli.dialects.base import (
@@ -23,7 +25,9 @@ from conveyor_cli.dialects.base import (
     Opened,
     TextEnded,
     Withdrawn,
+    WrittenCall,
 )
+from conveyor_tools.json_literal import literal_rest
 from conveyor_tools.json_object import (
     Begun,
     Broken,
@@ -50,6 +54,8 @@ class Record:
     opened: bool
     named: bool = False
     """Whether its name stands before its text."""
+    closing: str = ""
+    """What makes a whole object of what stands before any character of its text."""
     length: int = 0
     """Decoded characters of its text so far."""
     end: int | None = None
@@ -209,6 +215,7 @@ class JsonCall:
             assert isinstance(self._name, str)
             named = text.name == self._name
             self._open = Record(self._name, text.start, opened=True, named=named)
+            self._open.closing = self._closing(named=named)
             self._records.append(self._open)
             yield Opened(self._name, text.start, literal=True)
         new = "".join(text.pieces[text.given :])
@@ -219,6 +226,10 @@ class JsonCall:
         if text.ended and not text.end_told:
             text.end_told = True
             yield TextEnded()
+
+    def _closing(self, *, named: bool) -> str:
+        outside = not self._path
+        return '"}' if outside else '"}}' if named else f'"}}, "name": {json.dumps(self._name)}}}'
 
     def _problem(self) -> tuple[Fault, str] | None:
         """Why the complete object is not a call that can be run."""
@@ -248,3 +259,34 @@ class JsonCall:
         """What is wrong with the JSON, and what stands before that place."""
         before = "".join(self._read)[:at][-_SHOWN:]
         return f"not valid JSON at character {at + 1} of the call: {why}, after {before!r}"
+
+
+_NO_NAME = re.compile(r"[^\w-]", re.ASCII)
+_LONGEST_NAME = 64
+"""Characters of a function's name that servers take."""
+
+
+def written_calls(
+    records: Sequence[Record], response: str, arguments: Mapping[str, str], length: int | None
+) -> list[WrittenCall]:
+    """The calls as structure; the last one with the first `length` characters of its text.
+
+    What was withdrawn before it is left out. Arguments that are no JSON object are written as none.
+    """
+    *before, last = records
+    written = [_written(it, response, arguments, None) for it in before if not it.withdrawn]
+    return [*written, _written(last, response, arguments, length)]
+
+
+def _written(
+    record: Record, response: str, arguments: Mapping[str, str], length: int | None
+) -> WrittenCall:
+    name = _NO_NAME.sub("_", record.tool)[:_LONGEST_NAME] or "unknown"
+    whole = length is None or length >= record.length
+    if isinstance(record.arguments, dict) and (whole or not record.opened):
+        return WrittenCall(name, json.dumps(record.arguments))
+    if not record.opened:
+        return WrittenCall(name, "{}")
+    text = literal_rest(response, record.start)[0]
+    text = text[: record.length if length is None else length]
+    return WrittenCall(name, json.dumps({arguments[record.tool]: text}))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from conveyor_cli.backends.base import Role, ToolOffer
-from conveyor_cli.dialects import hermes
+from conveyor_cli.dialects import hermes, llama, mistral
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
+from conveyor_cli.dialects.native import NativeDialect
+from conveyor_cli.dialects.offers import offer, takes_tools
 from conveyor_tools.tool import Tool
 
-DialectName = Literal["auto", "fences", "hermes"]
+DialectName = Literal["auto", "fences", "hermes", "mistral", "llama", "native"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +31,53 @@ class Speech:
 
 
 def find_speech(
-    name: DialectName, tools: Mapping[str, Tool], also: str, template: str | None
+    name: DialectName, tools: Mapping[str, Tool], also: str, template: str | None, *, native: bool
 ) -> Speech:
     """The way of talking of that name; `auto`: what the model's chat template knows, or fences.
 
-    `also` is what the model is told besides how to call the tools.
+    `also` is what the model is told besides how to call the tools. `native`: the backend's server
+    marks calls itself, which is what `auto` takes then.
     """
     if name == "auto":
-        name = "hermes" if template and "<tool_call>" in template else "fences"
-    if name == "hermes":
-        arguments = {tool.name: tool.argument for tool in tools.values() if tool.argument}
-        return Speech(
-            lambda: hermes.HermesDialect(arguments),
-            _paragraphs(hermes.instructions(list(tools.values())), also),
-            Role.TOOL,
-        )
+        name = "native" if native else _known_to(template or "")
+    if name == "fences":
+        return _fences(tools, also)
+    arguments = {tool.name: tool.argument for tool in tools.values() if tool.argument}
+    told = list(tools.values())
+    makers: dict[DialectName, Callable[[], Dialect]] = {
+        "hermes": lambda: hermes.HermesDialect(arguments),
+        "llama": lambda: llama.LlamaDialect(arguments),
+        "mistral": lambda: mistral.MistralDialect(arguments),
+        "native": lambda: NativeDialect(arguments),
+    }
+    if name == "native" or (name in _INSTRUCTIONS and takes_tools(template)):
+        offered = tuple(offer(tool) for tool in told)
+        return Speech(makers[name], also, Role.TOOL, offered)
+    instructions = _INSTRUCTIONS.get(name, hermes.instructions)
+    return Speech(makers[name], _paragraphs(instructions(told), also), Role.TOOL)
+
+
+_INSTRUCTIONS: dict[DialectName, Callable[[Sequence[Tool]], str]] = {
+    "mistral": mistral.instructions,
+    "llama": llama.instructions,
+}
+"""What models are told whose chat templates do not say it."""
+
+
+def _known_to(template: str) -> DialectName:
+    """The dialect of the models with that chat template, by the marks that are in it."""
+    if "[TOOL_CALLS]" in template:
+        return "mistral"
+    if "<|python_tag|>" in template:
+        return "llama"
+    if "<tool_call>" in template:
+        return "hermes"
+    if "<|start_header_id|>" in template and '"parameters"' in template:
+        return "llama"  # of 3.2, which was not taught the tag
+    return "fences"
+
+
+def _fences(tools: Mapping[str, Tool], also: str) -> Speech:
     tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
     untagged = next(iter(tools)) if len(tools) == 1 else None
     told = _paragraphs(*(tool.instructions for tool in tools.values()), also)

@@ -109,7 +109,7 @@ class Agent:
         if self._speech is None:
             self._speech = self._find_speech()
             system = system_prompt(self._system, self._speech.instructions)
-            self.messages = [Message(Role.SYSTEM, system)]
+            self.messages = [Message(Role.SYSTEM, system)] if system else []
         return self._speech
 
     async def _run_turns(self, speech: Speech, emit: Emit, clock: RunClock) -> Ending:
@@ -156,8 +156,8 @@ class Agent:
 
     def _add(self, message: Message) -> None:
         """Add to the conversation. Chat templates want its sides to take turns."""
-        last = self.messages[-1]
-        if message.role is last.role and message.role is not Role.TOOL:
+        last = self.messages[-1] if self.messages else None
+        if last is not None and message.role is last.role and message.role is not Role.TOOL:
             self.messages[-1] = replace(
                 last,
                 content=f"{last.content}\n\n{message.content}",
