@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test test-failed test-full mutants check image clean
+.PHONY: help demo test test-failed test-full mutants check image mcp-servers clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make mutants    break one thing at a time; fails if no test notices"
 	@echo "make check      ruff, strict mypy, import direction, links of the docs"
 	@echo "make image      build the sandbox image from this machine's Python"
+	@echo "make mcp-servers  published MCP servers, which tests talk to"
 	@echo "make clean      remove the environment and caches of this folder"
 
 demo: $(VENV)/.installed
@@ -43,8 +44,21 @@ check: $(VENV)/.installed-dev
 image: $(VENV)/.installed
 	$(BIN)/conveyor sandbox build --from-host
 
+# In an environment of their own: they are none of this project's code, nor it of theirs.
+mcp-servers: .mcp-servers/.installed
+
+.mcp-servers/.installed: Makefile
+	@echo "Installing published MCP servers in .mcp-servers"
+	@$(PYTHON) -m venv .mcp-servers/python
+	.mcp-servers/python/bin/python -m pip --disable-pip-version-check install -q \
+	  mcp-server-time==2026.10.19 mcp-server-git==2026.10.19
+	npm install --prefix .mcp-servers/node --no-fund --no-audit --loglevel=error \
+	  @modelcontextprotocol/server-everything@2026.8.31 \
+	  @modelcontextprotocol/server-filesystem@2026.8.31
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mcp-servers build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -26,13 +26,17 @@ class Toolbox:
         """What the model is told about the functions; empty if there are none."""
         if not self.functions:
             return ""
-        return _CALLED_FROM_CODE + "\n".join(map(_described, self.functions.values()))
+        how = [text for tool, text in _CALLED_FROM.items() if tool in self.tools]
+        return "\n".join([*how, *map(_described, self.functions.values())])
 
 
-_CALLED_FROM_CODE = (
-    "In your Python code these functions are defined already; call them as they are, without an "
-    "import. In async code, await them. One that fails raises ToolError.\n"
-)
+_CALLED_FROM = {
+    "python": (
+        "In your Python code these functions are defined already; call them as they are, without "
+        "an import. In async code, await them. One that fails raises ToolError."
+    ),
+    "plan": "The steps of a plan call these functions:",
+}
 
 
 def _described(function: FunctionTool) -> str:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from conveyor_cli.commands.completion import words
 from conveyor_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from conveyor_tools.splitters.base import Splitter
+
+_LANGUAGES = ("python", "plan")
 
 
 def split(
@@ -19,9 +24,9 @@ def split(
     language: Annotated[
         str,
         typer.Option(
-            metavar="python",
+            metavar="|".join(_LANGUAGES),
             help="What the text is written in.",
-            autocompletion=words("python"),
+            autocompletion=words(*_LANGUAGES),
         ),
     ] = "python",
     chunk: Annotated[
@@ -40,12 +45,9 @@ def split(
     import json
 
     from conveyor_cli.views.text import safe
-    from conveyor_tools.splitters.python import PythonSplitter
 
-    if language != "python":
-        raise UsageError(f"--language {language}: there is only python so far")
+    splitter = _splitter(language, python)
     text = _read(file)
-    splitter = PythonSplitter(_version(python))
     size = chunk or max(1, len(text))
     units = []
     for start in range(0, len(text), size):
@@ -54,12 +56,25 @@ def split(
     if as_json:
         records = [{"index": u.index, "span": list(u.span), "text": u.text} for u in units]
         typer.echo(json.dumps(records))
-        return
-    for unit in units:
+    for unit in [] if as_json else units:
         first, last = unit.span
         lines = f"line {first}" if first == last else f"lines {first}-{last}"
         typer.echo(f"--- {unit.index}: {lines}{' (nothing to run)' if unit.blank else ''}")
         typer.echo(safe(unit.text), nl=not unit.text.endswith("\n"))
+    if splitter.problem is not None:
+        raise UsageError(f"{file}: {splitter.problem.message}")
+
+
+def _splitter(language: str, python: str) -> Splitter:
+    if language == "python":
+        from conveyor_tools.splitters.python import PythonSplitter
+
+        return PythonSplitter(_version(python))
+    if language == "plan":
+        from conveyor_tools.splitters.plan import PlanSplitter
+
+        return PlanSplitter()
+    raise UsageError(f"--language {language}: there are {' and '.join(_LANGUAGES)}")
 
 
 def _version(text: str) -> tuple[int, ...]:

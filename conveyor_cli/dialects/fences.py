@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from conveyor_cli.dialects.base import CallText, Closed, EndCheck, Item, Opened, Prose
@@ -36,6 +37,18 @@ class _State(Enum):
     OUTSIDE = auto()
     IN_CALL = auto()
     OVER = auto()  # the call is closed: what follows is of no interest
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block that a line opens, after its `margin`, and what closes it: as many such characters.
+
+    `tool` is what it calls; None: nothing.
+    """
+
+    margin: str
+    fence: str
+    tool: str | None
 
 
 class FenceDialect:
@@ -113,21 +126,25 @@ class FenceDialect:
         if self._thinking:
             self._visible = line
             return
-        opening = _OPENING.match(line)
-        tool = self._tool(opening[3]) if opening and self._foreign is None else None
-        if opening and tool:
-            self._margin = re.sub(r"[^\t]", " ", opening[1])
-            self._fence = opening[2]
+        block = self._opened(line) if self._foreign is None else None
+        if block is not None and block.tool is not None:
+            self._margin = re.sub(r"[^\t]", " ", block.margin)
+            self._fence = block.fence
             self._start = self._seen
             self._state = _State.IN_CALL
-            yield Opened(tool, self._seen)
+            yield Opened(block.tool, self._seen)
             return
         if self._foreign is None:
-            self._foreign = opening[2] if opening else None
+            self._foreign = block.fence if block is not None else None
         elif _closes(line, self._foreign):
             self._foreign = None
         if line:
             yield Prose(line)
+
+    def _opened(self, line: str) -> Block | None:
+        """The block that a line opens."""
+        opening = _OPENING.match(line)
+        return Block(opening[1], opening[2], self._tool(opening[3])) if opening else None
 
     def _tool(self, info: str) -> str | None:
         """The tool that an info string names."""

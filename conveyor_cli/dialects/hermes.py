@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 
 from conveyor_cli.dialects.base import Closed, EndCheck, Fault, Invalid, Item, Prose
-from conveyor_cli.dialects.json_call import JsonCall, Record
+from conveyor_cli.dialects.json_call import JsonCall
 from conveyor_cli.dialects.offers import offer
-from conveyor_tools.json_literal import literal_end
+from conveyor_cli.dialects.record import Record
 from conveyor_tools.tool import Tool
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
@@ -40,11 +40,14 @@ class _State(Enum):
 
 
 class HermesDialect:
-    """Finds the calls of a response. `arguments` maps tools to the argument that is their text."""
+    """Finds the calls of a response.
+
+    `arguments` maps tools to the argument that is their text (None: all of the arguments are).
+    """
 
     one_call = False
 
-    def __init__(self, arguments: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Mapping[str, str | None]) -> None:
         self._arguments = arguments
         self._state = _State.OUTSIDE
         self._response: list[str] = []
@@ -89,9 +92,7 @@ class HermesDialect:
         if not record.opened or (length is None and record.end is not None):
             text = response[: record.end].removesuffix("<")  # of a closing tag that came too early
             return text if text.endswith(_CLOSE) else f"{text.rstrip()}\n{_CLOSE}"
-        end = literal_end(response, record.start, record.length if length is None else length)
-        name = "" if record.named else f', "name": {json.dumps(record.tool)}'
-        return f'{response[:end]}"}}{name}}}\n{_CLOSE}'
+        return f"{record.cut(response, length)}{record.closing()}\n{_CLOSE}"
 
     # Outside calls
 

@@ -15,10 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import regex
 
 from conveyor_cli.dialects.base import CallText, Closed, Fault, Item, Opened
-from conveyor_cli.dialects.json_call import Record
 from conveyor_cli.dialects.marked import MarkedDialect
 from conveyor_cli.dialects.offers import offer
-from conveyor_tools.json_literal import literal_end
+from conveyor_cli.dialects.record import Record
 from conveyor_tools.tool import Tool
 
 _TAG, _FUNCTION, _END = "<|python_tag|>", "<function=", "</function>"
@@ -33,8 +32,6 @@ _OBJECT, _NEXT, _ENDED, _HEAD = (
     )
 )
 _SPACE = re.compile(r"\s*")
-_CLOSED_ALONE = '"}'
-"""What closes the arguments where the call's name stands outside of them."""
 _PYTHON = "python"
 """The tool that code behind the tag calls."""
 
@@ -44,7 +41,7 @@ class LlamaDialect(MarkedDialect):
 
     marks = (_TAG, _FUNCTION)
 
-    def __init__(self, arguments: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Mapping[str, str | None]) -> None:
         super().__init__(arguments)
         self._step = self._start
         self._code: Record | None = None
@@ -68,9 +65,8 @@ class LlamaDialect(MarkedDialect):
         if whole:
             text = response[: record.end].rstrip()
         else:
-            size = record.length if length is None else length
-            text = response[: literal_end(response, record.start, size)] + record.closing
-        return text + (_END if record.opened and record.closing == _CLOSED_ALONE else "")
+            text = record.cut(response, length) + record.closing()
+        return text + (_END if record.alone else "")
 
     # Steps
 

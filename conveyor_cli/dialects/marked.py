@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
 from conveyor_cli.dialects.base import Closed, EndCheck, Fault, Invalid, Item, Prose
-from conveyor_cli.dialects.json_call import JsonCall, Record
+from conveyor_cli.dialects.json_call import JsonCall
+from conveyor_cli.dialects.record import Record
 
 CUT_OFF = "the response was cut off before the call was complete"
 _SPACE = re.compile(r"\s*")
@@ -24,8 +25,9 @@ Step = Callable[[str, int], Iterator[Item]]
 
 
 class MarkedDialect:
-    """Finds the calls of a response. `arguments` maps tools to the argument that is their text.
+    """Finds the calls of a response.
 
+    `arguments` maps tools to the argument that is their text (None: all of the arguments are).
     A dialect says what its marks are and, in `_enter`, what stands behind them; `_after_object` is
     the step that follows a call's object.
     """
@@ -35,7 +37,7 @@ class MarkedDialect:
     thoughts: ClassVar[dict[str, str]] = {"<think>": "</think>"}
     """What opens reasoning, and what closes it."""
 
-    def __init__(self, arguments: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Mapping[str, str | None]) -> None:
         self._arguments = arguments
         self._response: list[str] = []
         self._seen = 0  # characters of the response that are judged

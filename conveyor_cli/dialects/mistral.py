@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from conveyor_cli.dialects.base import Fault, Item, WrittenCall
-from conveyor_cli.dialects.json_call import written_calls
 from conveyor_cli.dialects.marked import MarkedDialect
 from conveyor_cli.dialects.offers import offer
+from conveyor_cli.dialects.record import written_calls
 from conveyor_tools.tool import Tool
 
 _HEAD = re.compile(r"\s*([\w.:/-]+)\s*(?:\[CALL_ID\]\s*\w+\s*)?(?:\[ARGS\])?\s*")
@@ -31,7 +31,7 @@ class MistralDialect(MarkedDialect):
     marks = ("[TOOL_CALLS]",)
     thoughts: ClassVar[dict[str, str]] = {"[THINK]": "[/THINK]", "<think>": "</think>"}
 
-    def __init__(self, arguments: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Mapping[str, str | None]) -> None:
         super().__init__(arguments)
         self._in_array = False
 

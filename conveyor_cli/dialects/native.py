@@ -22,8 +22,9 @@ from conveyor_cli.dialects.base import (
     Withdrawn,
     WrittenCall,
 )
-from conveyor_cli.dialects.json_call import JsonCall, Record, written_calls
+from conveyor_cli.dialects.json_call import JsonCall
 from conveyor_cli.dialects.marked import CUT_OFF, MarkedDialect
+from conveyor_cli.dialects.record import Record, written_calls
 
 
 @dataclass(slots=True)
@@ -43,11 +44,14 @@ class _Call:
 
 
 class NativeDialect:
-    """Finds the calls of a response. `arguments` maps tools to the argument that is their text."""
+    """Finds the calls of a response.
+
+    `arguments` maps tools to the argument that is their text (None: all of the arguments are).
+    """
 
     one_call = False
 
-    def __init__(self, arguments: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Mapping[str, str | None]) -> None:
         self._arguments = arguments
         self._text = MarkedDialect(arguments)
         self._prose: list[tuple[int, str]] = []

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conveyor_cli.backends.base import Role, ToolOffer
-from conveyor_cli.dialects import hermes, llama, mistral
+from conveyor_cli.dialects import hermes, llama, mistral, plan
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
 from conveyor_cli.dialects.native import NativeDialect
 from conveyor_cli.dialects.offers import offer, takes_tools
+from conveyor_cli.dialects.plan import PlanDialect
+from conveyor_cli.errors import UsageError
+from conveyor_tools.plan import PlanTool
 from conveyor_tools.tool import Tool
 
-DialectName = Literal["auto", "fences", "hermes", "mistral", "llama", "native"]
+DialectName = Literal["auto", "fences", "hermes", "mistral", "llama", "native", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,9 @@ def find_speech(
     """
     if name == "auto":
         name = "native" if native else _known_to(template or "")
-    if name == "fences":
-        return _fences(tools, also)
-    arguments = {tool.name: tool.argument for tool in tools.values() if tool.argument}
+    if name in ("fences", "plan"):
+        return _blocks(tools, also, plans=name == "plan")
+    arguments = {tool.name: tool.argument for tool in tools.values()}
     told = list(tools.values())
     makers: dict[DialectName, Callable[[], Dialect]] = {
         "hermes": lambda: hermes.HermesDialect(arguments),
@@ -71,17 +74,26 @@ def _known_to(template: str) -> DialectName:
     if "<|python_tag|>" in template:
         return "llama"
     if "<tool_call>" in template:
-        return "hermes"
+        return "fences" if "<parameter=" in template else "hermes"
     if "<|start_header_id|>" in template and '"parameters"' in template:
         return "llama"  # of 3.2, which was not taught the tag
     return "fences"
 
 
-def _fences(tools: Mapping[str, Tool], also: str) -> Speech:
+def _blocks(tools: Mapping[str, Tool], also: str, *, plans: bool) -> Speech:
+    """Calls are fenced blocks, and plan blocks where there is a tool for them."""
     tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
     untagged = next(iter(tools)) if len(tools) == 1 else None
-    told = _paragraphs(*(tool.instructions for tool in tools.values()), also)
-    return Speech(lambda: FenceDialect(tags, untagged), told, Role.USER)
+    if plans and PlanTool.name not in tools:
+        raise UsageError("model.dialect: plan: the task has no plan tool: add it to tools")
+    told = {tool.name: tool.instructions for tool in tools.values()}
+    if plans:
+        told[PlanTool.name] = plan.INSTRUCTIONS
+    return Speech(
+        lambda: (PlanDialect if PlanTool.name in tools else FenceDialect)(tags, untagged),
+        _paragraphs(*told.values(), also),
+        Role.USER,
+    )
 
 
 def _paragraphs(*texts: str) -> str:

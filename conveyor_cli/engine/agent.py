@@ -88,6 +88,10 @@ class Agent:
         if self._turn is not None:
             self._turn.halt(reason)
 
+    def forget(self) -> None:
+        """Forget the conversation, but for what the model was told at first."""
+        self.messages = [it for it in self.messages[:1] if it.role is Role.SYSTEM]
+
     async def ask(self, prompt: str, emit: Emit, clock: RunClock) -> Ending:
         """Answer a prompt. One that comes to no ending leaves nothing in the conversation.
 

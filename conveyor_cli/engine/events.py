@@ -103,7 +103,8 @@ class CallOpened:
     """The response opened a tool call; its text begins at character `start` of the response.
 
     `lane` names the state that its units touch; it is empty where the call cannot be run at all.
-    `literal`: its text stands there as the inside of a JSON string, escapes and all.
+    `literal`: its text stands there as the inside of a JSON string, escapes and all. `pure`: it
+    waits for none of the calls before it.
     """
 
     at: float
@@ -113,6 +114,7 @@ class CallOpened:
     lane: str
     start: int
     literal: bool = False
+    pure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ for the ends that are missing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from conveyor_cli.engine.timeline import Timeline, TurnTrack, UnitTrack
@@ -32,7 +32,8 @@ class TurnMetrics:
     """The rest of `tool_s`: what the user waited for."""
     ideal_s: float
     """The perfect pipeline on these measurements: every unit starts, at no cost, at the later of
-    its closing and the end of its predecessor in its lane. Never under `decode_s`."""
+    its closing (one with external effects: its call's) and the end of all that it depends on.
+    Never under `decode_s`."""
     efficiency: float | None
     """`ideal_s / wall_s`; None where no time passed."""
     overhead_s: float
@@ -55,7 +56,7 @@ class Metrics:
 
     `ttft_s` is the first turn's; rates and `efficiency` are those of the sums. `start_p50_s` and
     `start_p99_s` are the times from ready to started of the units that nothing kept waiting
-    (neither a predecessor in their lane nor the policy).
+    (neither what they depend on nor the policy).
     """
 
     wall_s: float
@@ -118,10 +119,17 @@ def measure_turn(turn: TurnTrack, end: float) -> TurnMetrics:
         call.number: decoded_until if call.closed_at is None else call.closed_at
         for call in turn.calls
     }
-    ideal_s = _pipeline(turn, end, lambda unit: unit.ready_at, lambda call: closings[call])
-    sequential_s = _pipeline(
-        turn, end, lambda unit: max(closings[unit.key.call], unit.ready_at), lambda _: -math.inf
+
+    def closed(unit: UnitTrack) -> float:
+        return max(closings[unit.key.call], unit.ready_at)
+
+    ideal_s = _pipeline(
+        turn,
+        end,
+        lambda unit: closed(unit) if unit.external else unit.ready_at,
+        lambda call: closings[call],
     )
+    sequential_s = _pipeline(turn, end, closed, lambda _: -math.inf)
     first = turn.first_token_at
     generation_s = 0.0 if first is None else max(0.0, decoded_until - first)
     return TurnMetrics(
@@ -219,15 +227,41 @@ def clipped(intervals: Iterable[Interval], low: float, high: float) -> list[Inte
 def start_latencies(timeline: Timeline) -> list[float]:
     """Ready to started, in seconds, of every unit that nothing kept waiting."""
     latencies = []
-    for units in timeline.lanes.values():
-        free_at = -math.inf  # when the lane's last unit ended
-        for unit in units:
+    for turn in timeline.turns.values():
+        for unit, free_at in _in_order(turn, _ended_at):
+            if not unit.held and not unit.external and free_at <= unit.ready_at:
+                assert unit.started_at is not None
+                latencies.append(unit.started_at - unit.ready_at)
+    return latencies
+
+
+def _ended_at(unit: UnitTrack, _: float) -> float:
+    return math.inf if unit.finished_at is None else unit.finished_at
+
+
+def _in_order(
+    turn: TurnTrack, end_of: Callable[[UnitTrack, float], float]
+) -> Iterator[tuple[UnitTrack, float]]:
+    """The units of the turn that ran, each with the time when all that it depends on had ended.
+
+    When a unit ends is for `end_of` to say, given that time. A unit depends on those that it comes
+    `after`, and on all calls before its own; a call of a pure tool depends on none of them.
+    """
+    calls_over = -math.inf
+    for call in turn.calls:
+        begin = -math.inf if call.pure else calls_over
+        ends: dict[int, float] = {}
+        latest = begin
+        for unit in call.units:
             if unit.started_at is None:
                 continue
-            if not unit.held and free_at <= unit.ready_at:
-                latencies.append(unit.started_at - unit.ready_at)
-            free_at = math.inf if unit.finished_at is None else unit.finished_at
-    return latencies
+            free_at = latest
+            if unit.after is not None:
+                free_at = max((ends[it] for it in unit.after if it in ends), default=begin)
+            yield unit, free_at
+            end = ends[unit.key.index] = end_of(unit, free_at)
+            latest = max(latest, end)
+        calls_over = max(calls_over, latest)
 
 
 def _pipeline(
@@ -238,21 +272,24 @@ def _pipeline(
 ) -> float:
     """How long the turn takes when every unit starts at its release, at no cost.
 
-    Units of one lane run in order, each for as long as it was measured to run, without the time
-    that tools called by it had to wait after the call was `allowed` them: that is the user's, who
-    was asked.
+    Each runs for as long as it was measured to run, without the time that tools called by it had
+    to wait after the call was `allowed` them: that is the user's, who was asked.
     """
-    free_at: dict[str, float] = {}
-    for call in turn.calls:
-        at = free_at.get(call.lane, -math.inf)
-        for unit in call.units:
-            if unit.started_at is not None:
-                finish = end if unit.finished_at is None else unit.finished_at
-                held = _held(unit, finish, allowed(call.number)) if unit.nested else 0.0
-                at = max(at, release(unit)) + (finish - unit.started_at) - held
-        free_at[call.lane] = at
     decoded_until = turn.started_at if turn.last_delta_at is None else turn.last_delta_at
-    return max(decoded_until, *free_at.values(), turn.started_at) - turn.started_at
+    over = max(decoded_until, turn.started_at)
+
+    def end_of(unit: UnitTrack, free_at: float) -> float:
+        nonlocal over
+        assert unit.started_at is not None
+        finish = end if unit.finished_at is None else unit.finished_at
+        held = _held(unit, finish, allowed(unit.key.call)) if unit.nested else 0.0
+        ended = max(free_at, release(unit)) + (finish - unit.started_at) - held
+        over = max(over, ended)
+        return ended
+
+    for _ in _in_order(turn, end_of):
+        pass
+    return over - turn.started_at
 
 
 def _length(intervals: Iterable[Interval]) -> float:

@@ -14,6 +14,7 @@ from conveyor_cli.engine.gate import Gate
 from conveyor_cli.engine.policy import Mode
 from conveyor_cli.engine.workplace import Workplace
 from conveyor_sandbox.reports import Failure, Outcome, Status, Stream
+from conveyor_tools.function import Effects
 from conveyor_tools.splitters.base import Unit
 from conveyor_tools.tool import Tool
 
@@ -81,8 +82,8 @@ class Opener:
         tool = self._tools[opened.tool]
         lane = self._workplace.lane(tool)
         gate = Gate(lane.session(tool))
-        start, literal = opened.start, opened.literal
-        emit(CallOpened(at, turn, self._count, tool.name, lane.name, start, literal))
+        start, literal, pure = opened.start, opened.literal, tool.effects is Effects.PURE
+        emit(CallOpened(at, turn, self._count, tool.name, lane.name, start, literal, pure))
         call = OpenCall(
             turn,
             self._count,

@@ -119,6 +119,8 @@ class CallTrack:
     """Where its text begins in the response, in characters."""
     literal: bool = False
     """Whether it stands there as the inside of a JSON string."""
+    pure: bool = False
+    """Whether it waits for none of the calls before it."""
     units: list[UnitTrack] = field(default_factory=list)
     released: int = 0
     """How many characters of its text are in units."""
@@ -270,7 +272,13 @@ class Timeline:
     def _apply_to_call(self, event: CallOpened | CallClosed | CallEnded | RolledBack) -> None:
         if isinstance(event, CallOpened):
             call = CallTrack(
-                event.call, event.turn, event.tool, event.lane, event.start, event.literal
+                event.call,
+                event.turn,
+                event.tool,
+                event.lane,
+                event.start,
+                event.literal,
+                event.pure,
             )
             self.calls[event.call] = call
             self.turns[event.turn].calls.append(call)
@@ -320,6 +328,8 @@ class Timeline:
             case UnitFinished():
                 unit.started_at, unit.finished_at = event.started_at, event.at
                 unit.status, unit.failure = event.outcome.status, event.outcome.failure
+            case UnitSkipped() if unit.finished_at is not None:
+                unit.status = Status.ROLLED_BACK  # it ran beside one before it that failed
             case UnitSkipped():
                 unit.finished_at, unit.status = event.at, Status.SKIPPED
 

@@ -1,4 +1,7 @@
-"""The chart: one time axis, the decode lane on top, a lane a state below it, a bar a unit."""
+"""The chart: one time axis, the decode lane on top, a lane a state below it, a bar a unit.
+
+Units of a lane that ran side by side stand in rows below each other.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from conveyor_cli.engine.metrics import busy_intervals, clipped, waits
 from conveyor_cli.engine.timeline import Phase, Timeline, TurnTrack, UnitTrack
 from conveyor_cli.views.bars import EIGHTHS, Fill, Ink, Strip
 from conveyor_cli.views.marks import MARKS, glyph
+from conveyor_cli.views.stacking import stack_lanes
 from conveyor_cli.views.text import one_line
 from conveyor_sandbox.reports import Status
 
@@ -59,14 +63,14 @@ class Chart:
         label = min(max(map(cell_len, ["overlap", *names])), 12 if width >= _WIDE else 7)
         label, gap = (label, "  ") if width >= _NARROW else (3, " ")
         axis = _Axis(self._timeline.origin, self._span, max(1, width - 1 - label - len(gap)))
-        rows = [self._decode_row(axis, ink)]
-        rows += [
-            self._lane_row(units, axis, ink)
-            for units, _ in zip(self._timeline.lanes.values(), names, strict=False)
-        ]
+        rows, captions = [self._decode_row(axis, ink)], ["decode"]
+        lanes = list(self._timeline.lanes.values())[: len(names)]
+        for name, lane in zip(names, stack_lanes(lanes, self._max_lanes), strict=True):
+            rows += [self._lane_row(units, axis, ink, first=units is lane[0]) for units in lane]
+            captions += [name, *[""] * (len(lane) - 1)]
+        styles = ["bold"] * len(rows) + [_FAINT, ""]
         rows += [self._overlap_row(axis, ink), axis.labels()]
-        captions = ["decode", *names, f"+{hidden} more" if hidden else "overlap", ""]
-        styles = ["bold", *["bold"] * len(names), _FAINT, ""]
+        captions += [f"+{hidden} more" if hidden else "overlap", ""]
         return [
             Text.assemble(" ", (set_cell_size(caption, label), style), gap, row)
             for caption, style, row in zip(captions, styles, rows, strict=True)
@@ -82,7 +86,8 @@ class Chart:
                 strip.bar(axis.slot(first), axis.slot(until), Fill.DECODE)
         return _row(self._with_boundaries(strip.cells(ink), axis, ink))
 
-    def _lane_row(self, units: list[UnitTrack], axis: _Axis, ink: Ink) -> Text:
+    def _lane_row(self, units: list[UnitTrack], axis: _Axis, ink: Ink, *, first: bool) -> Text:
+        """A row of units; the lane's `first` one also shows what became of its calls."""
         strip = Strip(axis.width)
         self._draw_waiting(units, strip, axis)
         over: dict[int, tuple[str, str]] = {}
@@ -94,7 +99,7 @@ class Chart:
                 continue  # of hundreds of units in a cell, not every one is drawn
             drawn_until = axis.time(self._draw_unit(unit, strip, axis, over, ink))
         cells = self._with_boundaries(strip.cells(ink), axis, ink)
-        for at, mark in self._call_marks(units, ink):
+        for at, mark in self._call_marks(units, ink) if first else ():
             cell = axis.cell(at)
             while cell in over and cell + 1 < axis.width:
                 cell += 1

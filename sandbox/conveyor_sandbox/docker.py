@@ -185,6 +185,12 @@ class DockerSandbox:
             why = str(error.explanation or error).replace("\n", " ")
             if 'exec: "python3"' in why:
                 raise self._no_python("there is none") from error
+            if "unknown runtime" in why.lower():
+                have = ", ".join(sorted(self._client.info()["Runtimes"])) if self._client else ""
+                raise SandboxUnavailable(
+                    f"the engine has no runtime {self._spec.runtime} (it has {have}): "
+                    "install it there, or leave sandbox.runtime out"
+                ) from error
             raise SandboxUnavailable(f"the engine could not run the container: {why}") from error
 
     async def _greet(self, attached: AttachChannel) -> Hello:

@@ -35,3 +35,20 @@ def test_units_for_people(conveyor: Command) -> None:
 @pytest.mark.parametrize("version", ["3", "3.8", "3.12.1"])
 def test_any_python_3(conveyor: Command, version: str) -> None:
     assert conveyor("split", "-", "--python", version, stdin="x = 1\n").code == 0
+
+
+def test_a_plan_is_cut_into_steps(conveyor: Command) -> None:
+    """Of any tools; where it is no plan any more is said after the steps before that."""
+    plan = "$1 = f(1)\n$2 = g($1)\n"
+    done = conveyor("split", "-", "--language", "plan", "--json", stdin=plan)
+    assert [unit["text"] for unit in done.json] == plan.splitlines(keepends=True)
+    done = conveyor("split", "-", "--language", "plan", stdin=f"{plan}$3 = h($4)\n")
+    assert done.code == 2
+    assert done.out.startswith("--- 0: line 1\n$1 = f(1)\n--- 1")
+    assert "-: line 3, column 9: there is no step $4 before this one" in done.err
+
+
+def test_an_unknown_language(conveyor: Command) -> None:
+    done = conveyor("split", "-", "--language", "cobol", stdin="")
+    assert done.code == 2
+    assert "python" in done.err

@@ -61,16 +61,18 @@ class ArgumentSplitter:
         self._arguments: dict[str, Any] = {}
         self._called = False
         self._parts: list[str] = []
+        self._length = 0
 
     def feed(self, text: str) -> list[Unit]:
         """Take more text; return the units that it closed."""
+        begin, self._length = self._length, self._length + len(text)
         self._parts.append(text)
         units: list[Unit] = []
         if self.problem is None:
             for closed in self._stream.feed(text):
                 units += self._close(closed)
             if self.problem is None:
-                units += self._end()
+                units += self._end(text, begin)
         return units
 
     def flush(self) -> list[Unit]:
@@ -78,8 +80,8 @@ class ArgumentSplitter:
         self._stream.flush()
         if self.problem is None and self._stream.problem is not None:
             self._refuse(ArgumentsError(self._stream.problem.why))
-        length = len("".join(self._parts))
-        return [Unit(*self._cut(length), blank=True)] if length > self.released else []
+        rest = self._length > self.released
+        return [Unit(*self._cut(self._length), blank=True)] if rest else []
 
     def may_end(self) -> bool:
         """Whether the text could end here: not inside a string."""
@@ -110,14 +112,14 @@ class ArgumentSplitter:
             return [self._unit(closed.end, Role.EARLY, arguments)]
         return []
 
-    def _end(self) -> list[Unit]:
-        """The object may be complete, or refused."""
+    def _end(self, text: str, begin: int) -> list[Unit]:
+        """The object may be complete, or refused, with the text that begins there."""
         problem, end = self._stream.problem, self._stream.end
         if problem is not None:
             self._refuse(ArgumentsError(problem.why))
         elif end is not None:
             units = [] if self._called else [self._call(end)]
-            if self._parts[-1][-1:].strip() and "".join(self._parts)[end:].strip():
+            if text[max(0, end - begin) :].strip():
                 self._refuse(ArgumentsError("the arguments have ended: nothing may follow them"))
             return units
         return []

@@ -1,12 +1,27 @@
-"""The `calculator` tool: decimal arithmetic, worked out from the expression's syntax tree."""
+"""The `calculator` tool: decimals with units, worked out from the expression's syntax tree."""
 
 from __future__ import annotations
 
 import ast
 import decimal
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
+from conveyor_tools.calculator_quantity import (
+    Quantity,
+    add,
+    divide,
+    floor_divide,
+    modulo,
+    multiply,
+    negative,
+    power,
+    subtract,
+    unit,
+)
+from conveyor_tools.calculator_syntax import as_python, split_conversion, units_as_python
+from conveyor_tools.calculator_units import written_powers
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import Effects, tool
 
@@ -16,7 +31,6 @@ _DIGITS = 200
 """What is exact up to here stays exact."""
 _SHOWN_DIGITS = 30
 """Digits of a result that had to be rounded."""
-_LARGEST_POWER = 10_000
 _PLAIN = 60
 """A result with more digits before or zeros after the point is written with an exponent."""
 
@@ -24,23 +38,24 @@ _ARITHMETIC = decimal.Context(prec=_DIGITS, Emax=100_000, Emin=-100_000)
 _ROUNDED = decimal.Context(prec=_SHOWN_DIGITS, Emax=100_000, Emin=-100_000)
 
 
-@tool(effects=Effects.PURE, timeout=5)
+@tool(effects=Effects.PURE, timeout=10, ready_when={"expression"})
 def calculator(expression: str) -> str:
-    """Calculate an expression in exact decimals and return the result as text.
+    """Calculate an expression in exact decimals, with units if it has any; return text.
 
     Knows + - * / // % and ** (or ^), parentheses, pi and e, and the functions abs, ceil, exp,
     factorial, floor, ln, log10, max, min, round, sqrt: calculator("sqrt(2) * (0.1 + 0.2)").
+    Units are written after numbers, and may be converted: calculator("3 km + 200 m in miles"),
+    calculator("90 km/h to m/s"), calculator("20 degC to degF").
     """
     if len(expression) > _LONGEST:
         raise ToolError(f"the expression has more than {_LONGEST} characters")
-    text = expression.strip().replace("^", "**")
-    try:
-        tree = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ToolError(f"not an expression: {expression!r:.200}") from None
+    text, wanted = split_conversion(expression.strip())
+    text = as_python(text)
     with decimal.localcontext(_ARITHMETIC) as context:
         try:
-            value = _Calculation(text).value(tree.body)
+            value = _value(text, expression)
+            if wanted is not None:
+                value = value.to(_value(units_as_python(wanted), expression).units)
         except decimal.DivisionByZero:
             raise ToolError("division by zero") from None
         except decimal.Overflow:
@@ -48,9 +63,18 @@ def calculator(expression: str) -> str:
         except (decimal.InvalidOperation, RecursionError):
             raise ToolError(f"not defined: {expression!r:.200}") from None
         rounded = bool(context.flags[decimal.Inexact])
-    if not value.is_finite():
+    if not value.number.is_finite():
         raise ToolError(f"not defined: {expression!r:.200}")
-    return _written(_ROUNDED.plus(value) if rounded else value)
+    number = _written(_ROUNDED.plus(value.number) if rounded else value.number)
+    return f"{number} {wanted or written_powers(value.units)}" if value.units else number
+
+
+def _value(text: str, expression: str) -> Quantity:
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ToolError(f"not an expression: {expression!r:.200}") from None
+    return _Calculation(text).value(tree.body)
 
 
 class _Calculation:
@@ -59,18 +83,16 @@ class _Calculation:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    def value(self, node: ast.expr) -> Decimal:
+    def value(self, node: ast.expr) -> Quantity:
         """The value of a node. Raises ToolError for what is no arithmetic."""
         match node:
             case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
-                return self._number(node)
-            case ast.Name(id=name) if name in _CONSTANTS:
-                decimal.getcontext().flags[decimal.Inexact] = True
-                return _CONSTANTS[name]
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return -self.value(operand)
-            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                return self.value(operand)
+                return Quantity(self._number(node))
+            case ast.Name(id=name) if (found := _named(name)) is not None:
+                return found
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=operand):
+                value = self.value(operand)
+                return negative(value) if isinstance(op, ast.USub) else value
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 return _OPERATORS[type(op)](self.value(left), self.value(right))
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
@@ -86,28 +108,19 @@ class _Calculation:
         except decimal.InvalidOperation:  # 0x10
             return +Decimal(node.value)  # type: ignore[arg-type] # int or float, as matched
 
-    def _call(self, name: str, values: list[Decimal]) -> Decimal:
+    def _call(self, name: str, values: list[Quantity]) -> Quantity:
         function, least, most = _FUNCTIONS[name]
         if not least <= len(values) <= most:
             raise ToolError(f"{name} does not take {len(values)} values")
         return function(*values)
 
 
-def _power(base: Decimal, exponent: Decimal) -> Decimal:
-    if abs(exponent) > _LARGEST_POWER:
-        raise ToolError(f"an exponent is larger than {_LARGEST_POWER}")
-    return base**exponent
-
-
-def _floor_divide(one: Decimal, other: Decimal) -> Decimal:
-    """As Python's integers do it; `Decimal` itself cuts off towards zero."""
-    quotient = one // other
-    return quotient - 1 if one % other and (one < 0) != (other < 0) else quotient
-
-
-def _modulo(one: Decimal, other: Decimal) -> Decimal:
-    rest = one % other
-    return rest + other if rest and (rest < 0) != (other < 0) else rest
+def _named(name: str) -> Quantity | None:
+    """A constant, or one of a unit."""
+    if name in _CONSTANTS:
+        decimal.getcontext().flags[decimal.Inexact] = True
+        return Quantity(_CONSTANTS[name])
+    return unit(name)
 
 
 def _factorial(value: Decimal) -> Decimal:
@@ -119,10 +132,31 @@ def _factorial(value: Decimal) -> Decimal:
     return product
 
 
-def _round(value: Decimal, digits: Decimal = Decimal(0)) -> Decimal:
-    if digits != digits.to_integral_value() or abs(digits) > _DIGITS:
+def _round(value: Quantity, digits: Quantity = Quantity(Decimal(0))) -> Quantity:  # noqa: B008
+    places = digits.plain
+    if places != places.to_integral_value() or abs(places) > _DIGITS:
         raise ToolError(f"round takes at most {_DIGITS} digits")
-    return value.quantize(Decimal(1).scaleb(-int(digits)))
+    return value.map(lambda number: number.quantize(Decimal(1).scaleb(-int(places))))
+
+
+def _sqrt(value: Quantity) -> Quantity:
+    root = power(replace(value, number=Decimal(1)), Quantity(Decimal("0.5")))
+    return replace(root, number=value.number.sqrt() * root.number)
+
+
+def _of_number(function: Callable[[Decimal], Decimal]) -> Callable[[Quantity], Quantity]:
+    return lambda value: Quantity(function(value.plain))
+
+
+def _of_any(function: Callable[[Decimal], Decimal]) -> Callable[[Quantity], Quantity]:
+    return lambda value: value.map(function)
+
+
+def _of_several(choose: Callable[..., Decimal]) -> Callable[..., Quantity]:
+    """In the units of the first."""
+    return lambda one, *more: one.map(
+        lambda number: choose([number, *(it.to(one.units).number for it in more)])
+    )
 
 
 def _to_integral(rounding: str) -> Callable[[Decimal], Decimal]:
@@ -133,27 +167,27 @@ _CONSTANTS = {
     "pi": Decimal("3.1415926535897932384626433832795028841971693993751058209749445923"),
     "e": Decimal("2.7182818284590452353602874713526624977572470936999595749669676277"),
 }
-_OPERATORS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
-    ast.Add: lambda one, other: one + other,
-    ast.Sub: lambda one, other: one - other,
-    ast.Mult: lambda one, other: one * other,
-    ast.Div: lambda one, other: one / other,
-    ast.FloorDiv: _floor_divide,
-    ast.Mod: _modulo,
-    ast.Pow: _power,
+_OPERATORS: dict[type[ast.operator], Callable[[Quantity, Quantity], Quantity]] = {
+    ast.Add: add,
+    ast.Sub: subtract,
+    ast.Mult: multiply,
+    ast.Div: divide,
+    ast.FloorDiv: floor_divide,
+    ast.Mod: modulo,
+    ast.Pow: power,
 }
-_FUNCTIONS: dict[str, tuple[Callable[..., Decimal], int, int]] = {
-    "abs": (abs, 1, 1),
-    "ceil": (_to_integral(decimal.ROUND_CEILING), 1, 1),
-    "exp": (Decimal.exp, 1, 1),
-    "factorial": (_factorial, 1, 1),
-    "floor": (_to_integral(decimal.ROUND_FLOOR), 1, 1),
-    "ln": (Decimal.ln, 1, 1),
-    "log10": (Decimal.log10, 1, 1),
-    "max": (max, 1, _LONGEST),
-    "min": (min, 1, _LONGEST),
+_FUNCTIONS: dict[str, tuple[Callable[..., Quantity], int, int]] = {
+    "abs": (_of_any(abs), 1, 1),
+    "ceil": (_of_any(_to_integral(decimal.ROUND_CEILING)), 1, 1),
+    "exp": (_of_number(Decimal.exp), 1, 1),
+    "factorial": (_of_number(_factorial), 1, 1),
+    "floor": (_of_any(_to_integral(decimal.ROUND_FLOOR)), 1, 1),
+    "ln": (_of_number(Decimal.ln), 1, 1),
+    "log10": (_of_number(Decimal.log10), 1, 1),
+    "max": (_of_several(max), 1, _LONGEST),
+    "min": (_of_several(min), 1, _LONGEST),
     "round": (_round, 1, 2),
-    "sqrt": (Decimal.sqrt, 1, 1),
+    "sqrt": (_sqrt, 1, 1),
 }
 """Each with the least and the most values it takes."""
 

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from conveyor_sandbox.reports import Checked, Report, RolledBack, UnitKey
+from conveyor_sandbox.reports import Report, RolledBack, UnitKey
 from conveyor_tools.function import FunctionTool
 from conveyor_tools.host_call import HostCall
 from conveyor_tools.splitters.base import Unit
@@ -35,12 +35,6 @@ class HostSession:
 
     def cancel(self, call: int) -> None:
         self._call(call).cancel()
-
-    def reply(self, number: int, text: str, *, ok: bool) -> None:
-        """No code runs here that could have called."""
-
-    def check(self, call: int, text: str) -> None:  # noqa: ARG002 - the splitter has checked it
-        self._report(Checked(call, "", time.monotonic()))
 
     def roll_back(self, call: int) -> None:
         """A function has no undo: what runs before it is known to count is pure."""

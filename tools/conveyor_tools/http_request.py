@@ -11,6 +11,7 @@ import httpx
 from pydantic_core import to_json
 
 from conveyor_tools.errors import ToolError
+from conveyor_tools.variables import filled, variables
 
 _OURS = frozenset({
     "accept-encoding", "connection", "content-length", "cookie", "expect", "host", "keep-alive",
@@ -24,7 +25,6 @@ _HARMLESS = frozenset({"accept", "accept-language", "range", "user-agent"})
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _MOST_HEADERS = 50
 _LONGEST_VALUE = 8000
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SHORTEST_SECRET = 6
 """Shorter values are too likely to be part of something else."""
 _HIDDEN = "•••"
@@ -77,7 +77,7 @@ class OwnHeaders:
     def __init__(self, headers: Mapping[str, Mapping[str, str]]) -> None:
         """Read them. Raises ValueError."""
         self._by_host = {
-            host.lower(): {name: _filled(value) for name, value in own.items()}
+            host.lower(): {name: filled(value) for name, value in own.items()}
             for host, own in headers.items()
         }
         self._secrets = sorted(
@@ -85,7 +85,7 @@ class OwnHeaders:
                 secret
                 for own in headers.values()
                 for value in own.values()
-                for secret in (*map(os.environ.get, _VARIABLE.findall(value)), _filled(value))
+                for secret in (*map(os.environ.get, variables(value)), filled(value))
                 if secret and len(secret) >= _SHORTEST_SECRET
             },
             key=len,
@@ -113,13 +113,3 @@ class OwnHeaders:
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         return text
-
-
-def _filled(value: str) -> str:
-    def fill(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in os.environ:
-            raise ValueError(f"the environment variable {name} is not set")
-        return os.environ[name].strip()
-
-    return _VARIABLE.sub(fill, value)

@@ -41,10 +41,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The value at a watched path is complete."""
+    """The value at a watched path is complete; it ends before character `end` of the text."""
 
     path: Path
     value: Any
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +116,12 @@ class ObjectDecoder(JsonScanner):
         if self._path is not None:
             self._pieces.append(text)
 
-    def _on_end(self, value: Any, _pos: int, _end: int) -> None:
+    def _on_end(self, value: Any, _pos: int, end: int) -> None:
         self._give()
         self._path = None
         path = self._watched_path()
         if path is not None:
-            self._items.append(Finished(path, value))
+            self._items.append(Finished(path, value, end))
 
     def _on_complete(self, value: dict[str, Any], end: int) -> None:
         self._items.append(Complete(value, end))

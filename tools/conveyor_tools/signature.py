@@ -162,6 +162,11 @@ def _schema(types: Mapping[str, TypeAdapter[Any]], parameters: Mapping[str, Para
     }
 
 
+def is_taken(name: str) -> bool:
+    """Whether Python's own names hold it, which code counts on."""
+    return name in _TAKEN
+
+
 def read_signature(name: str, function: Callable[..., Any]) -> Signature:
     """The signature of a function that is to be a tool of that name.
 

@@ -7,7 +7,8 @@ once, and other processes' memory is closed.
 
 Not covered: what the code does to its own processes, the worker and its frozen copy among them. And
 what needs `ctypes` (there is none in a minimal image) or another processor: `why_not` says so, and
-then nothing here is in force.
+then nothing here is in force. Nor is the first half of it under gVisor, whose kernel filters calls
+but hides no process from others of its user.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ class Guard:
     """The worker's filter."""
 
     def __init__(self, filters: Dict[str, str]) -> None:
-        """`filters`: instructions (base64) by the processor that they are for."""
+        """Of a process that is hidden. `filters`: instructions (base64) by their processor."""
         self._machine = os.uname().machine
         self._filter = base64.b64decode(filters.get(self._machine, ""))
+        self._filters = False
         self.why_not = self._find_obstacle()
-        """Why there is no guard here, in words; None: there is one."""
+        """Why it is not whole, in words; None: it is."""
 
     def _find_obstacle(self) -> Optional[str]:
         if _libc is None:
@@ -54,6 +56,10 @@ class Guard:
         # No filter at all: a kernel that has filters looks for it at address 0.
         if self._seccomp(_SET_FILTER, None) != errno.EFAULT:
             return "its kernel filters no system calls"
+        self._filters = True
+        # Of a hidden process, they belong to the system. This one has been hidden.
+        if os.stat("/proc/self/fd").st_uid == os.getuid():
+            return "its kernel hides no process from others of its user"
         return None
 
     def confine(self) -> None:
@@ -62,7 +68,7 @@ class Guard:
         Raises:
             OSError: the kernel installs no filter.
         """
-        if self.why_not is None:
+        if self._filters:
             _prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)  # else only root may
             kept = ctypes.create_string_buffer(self._filter, len(self._filter))
             header = struct.pack("HxxxxxxQ", len(self._filter) // 8, ctypes.addressof(kept))

@@ -22,6 +22,8 @@ class Answer:
     type: str = "text/event-stream; charset=utf-8"
     headers: dict[str, str] = field(default_factory=dict)
     chop: int = 1000
+    hold: threading.Event | None = None
+    """Waited for before what comes then."""
     then: str = "end"
     """`end`: the body ends as it should; `drop`: the connection does; `wait`: nothing comes."""
 
@@ -94,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, len(data), answer.chop):
             piece = data[start : start + answer.chop]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if answer.hold is not None:
+            answer.hold.wait(60)
         if answer.then == "end":
             self.wfile.write(b"0\r\n\r\n")
             return

@@ -22,11 +22,11 @@ from conveyor_cli.dialects.base import (
 )
 from conveyor_tools.splitters.python import PythonSplitter
 
-ARGUMENTS = {"python": "code", "shell": "command"}
+ARGUMENTS = {"python": "code", "shell": "command", "search": None}
 NAMES = tuple(ARGUMENTS)
 
 Part = str | tuple[int, str]
-"""Text, or the arguments of the call of that number, which is of the tool `NAMES[number % 2]`."""
+"""Text, or the arguments of the call of that number, which is of the tool `NAMES[number % 3]`."""
 
 
 @dataclass
@@ -141,7 +141,7 @@ def _shown(parts: Iterable[Part]) -> Iterator[str | tuple[CallPiece, str]]:
             yield part
             continue
         number, arguments = part
-        name = NAMES[number % 2] if number not in begun else None
+        name = NAMES[number % 3] if number not in begun else None
         if name is not None:
             begun.append(number)
         yield CallPiece(begun.index(number), arguments, name), f"{name or ''}{arguments}"

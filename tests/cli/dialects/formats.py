@@ -23,6 +23,8 @@ LS = '{"command": "ls"}'
 ID = ', "id": "t0001c000"'
 RAN = ("python", CODE, "closed")
 LISTED = ("shell", "ls", "closed")
+QUERY = r'{"query": "}é\n",  "limit": [1]}'
+SOUGHT = ("search", QUERY, "closed")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ HERMES = {
     "name last": example(
         f'<tool_call>\n{{"arguments": {ARGS}, "name": "python"}}\n</tool_call>', "", RAN
     ),
+    "all arguments": example(
+        f"<tool_call>{obj('search', QUERY)}</tool_call><tool_call>\n"
+        f'{{"arguments": {QUERY}, "name": "search"}}</tool_call>',
+        "", SOUGHT, SOUGHT,
+    ),
     "no brace": example(
         f"<tool_call>\n{obj('python', ARGS)[:-1]}\n</tool_call>", "", (*RAN[:2], "arguments")
     ),
@@ -105,6 +112,11 @@ MISTRAL = {
         f"[TOOL_CALLS]python[CALL_ID]t0001c000[ARGS]{ARGS}[TOOL_CALLS]shell[CALL_ID]t0001c001[ARGS]{LS}",
         "", RAN, LISTED,
     ),
+    "all arguments": example(f"[TOOL_CALLS]search[ARGS]{QUERY}", "", SOUGHT),
+    "all arguments in an array": example(
+        f"[TOOL_CALLS][{obj('search', QUERY)}, {obj('search', '{')}", "", SOUGHT,
+        ("search", "{}", "arguments"),
+    ),
     "without its marks": example(f"[TOOL_CALLS]shell{LS}", "", LISTED),
     "reasoning": example(
         f"[THINK]I call [TOOL_CALLS] it[/THINK]Now[TOOL_CALLS]shell[ARGS]{LS}", "Now", LISTED
@@ -113,7 +125,7 @@ MISTRAL = {
         f"[TOOL_CALLS]rm[ARGS]{LS}[TOOL_CALLS]shell[ARGS]{LS}", "", ("rm", "", "unknown_tool")
     ),
     "unknown in an array": example(
-        f"[TOOL_CALLS][{obj('rm', LS)}, {obj('shell', LS)}]", "", ("rm", "", "unknown_tool")
+        f"[TOOL_CALLS][{obj('rm', LS)}, {obj('shell', LS)}]", "", ("r", "", "unknown_tool")
     ),
     "again": example(
         '[TOOL_CALLS]shell[ARGS]{"command": "a", "command": "b"}', "",
@@ -149,6 +161,11 @@ LLAMA = {
         "", RAN, LISTED,
     ),
     "arguments": example(obj("shell", LS) + ";" + obj("shell", LS), "", LISTED, LISTED),
+    "all arguments": example(
+        f"{obj('search', QUERY, 'parameters')};{obj('search', QUERY, 'parameters')}",
+        "", SOUGHT, SOUGHT,
+    ),
+    "all arguments of a function": example(f"<function=search>{QUERY}</function>", "", SOUGHT),
     "code": example(f"Now\n<|python_tag|>{CODE}", "Now\n", RAN),
     "function": example(f"<function=python>{ARGS}</function>", "", RAN),
     "functions": example(
@@ -156,7 +173,7 @@ LLAMA = {
         "Now \n", RAN, LISTED,
     ),
     "words behind": example(obj("shell", LS, "parameters") + "; done", "; done", LISTED),
-    "unknown": example(obj("rm", LS, "parameters"), "", ("rm", "", "unknown_tool")),
+    "unknown": example(obj("rm", LS, "parameters"), "", ("r", "", "unknown_tool")),
     "unknown function": example(f"<function=rm>{LS}</function>", "", ("rm", "", "unknown_tool")),
     "no function": example("<function=rm -rf>", "", ("", "", "arguments")),
     "name last": example(
@@ -180,6 +197,7 @@ NATIVE = {
     "interleaved": Example(
         [(0, ARGS[:12]), (1, LS[:14]), (0, ARGS[12:]), "so", (1, LS[14:])], "so", [RAN, LISTED]
     ),
+    "all arguments": Example([(2, QUERY[:5]), (0, ARGS), (2, QUERY[5:])], "", [SOUGHT, RAN]),
     "the second first": Example([(0, ARGS[:12]), (1, LS), (0, ARGS[12:])], "", [RAN, LISTED]),
     "invalid behind an open one": Example(
         [(0, ARGS[:12]), (1, "[]"), (0, ARGS[12:])], "", [RAN, ("shell", "", "arguments")]

@@ -43,7 +43,10 @@ def test_every_split_into_two_and_three(dialect: str, name: str, *, complete: bo
 
 @pytest.mark.parametrize(("dialect", "name"), ALL)
 def test_every_beginning_of_a_response(dialect: str, name: str) -> None:
-    """What is cut off has what the whole one has, as far as it goes; nothing is closed early."""
+    """What is cut off has what the whole one has, as far as it goes; nothing is closed early.
+
+    A fence in a string that is not closed yet is the end where the response ends there.
+    """
     parts = FORMATS[dialect].examples[name].parts
     whole = found(dialect, parts).calls
     for end in range(size(parts)):
@@ -52,11 +55,10 @@ def test_every_beginning_of_a_response(dialect: str, name: str) -> None:
             kept.pop()
         calls = found(dialect, kept, complete=False).calls
         for call, expected in zip(calls, whole, strict=False):
-            if call.how in ("", "closed", "withdrawn"):
+            if dialect != "fences" and call.how in ("", "closed", "withdrawn"):
                 assert call.tool == expected.tool
                 assert expected.text.startswith(call.text)
-            if call.how == "closed" and dialect != "fences":  # there a string may not be closed
-                assert call.found == expected.found
+                assert not call.how or call.found == expected.found
 
 
 @pytest.mark.parametrize("dialect", FORMATS)

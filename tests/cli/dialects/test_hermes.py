@@ -27,7 +27,8 @@ from conveyor_cli.dialects.hermes import HermesDialect, instructions
 from conveyor_tools.json_literal import literal_end
 from conveyor_tools.python import PythonTool
 
-ARGUMENTS = {"python": "code", "shell": "command", "other": "code"}
+ARGUMENTS = {"python": "code", "shell": "command", "other": "code", "search": None}
+"""The text of a call of the last one is the JSON of all its arguments."""
 
 
 @dataclass
@@ -94,7 +95,7 @@ def read(deltas: Iterable[str], *, complete: bool = True) -> Read:
 
 def call(code: str, tool: str = "python") -> str:
     """A call as Qwen2.5 writes it."""
-    arguments = {ARGUMENTS.get(tool, "code"): code}
+    arguments = {ARGUMENTS.get(tool) or "code": code}
     return f"<tool_call>\n{json.dumps({'name': tool, 'arguments': arguments})}\n</tool_call>"
 
 
@@ -116,6 +117,14 @@ EXAMPLES = {
     "the same name again": raw('{"name":"python","arguments":{"code":"a"},"name":"python"}'),
     "not a string": raw('{"name":"python","arguments":{"code":"a","code":["b"]}}'),
     "unknown": raw('{"name":"rm -rf","arguments":{"code":"a"}}') + call("never"),
+    "all": raw('{"name":"search","arguments": {"q":"\\u00e9 </tool_call>","n":[1,{"a":{}}]} }')
+    + call("b"),
+    "all first": raw('{"arguments" : {"q": "a"} , "name": "search"}'),
+    "all again": raw('{"name":"search","arguments":{"q":1},"arguments":{"q":2}}'),
+    "all, then one": raw('{"name":"search","arguments":{"code":"a"},"name":"python"}'),
+    "all cut off": '<tool_call>\n{"name":"search","arguments":{"q":"b\\u00',
+    "all broken": raw('{"name":"search","arguments":{"q":"b"]}}'),
+    "no object": raw('{"name":"search","arguments":"a"}') + call("b"),
     "no brace": f"{call('a')}\n<tool_call>\n"
     '{"name": "python", "arguments": {"code": "b\\nc"}\n</tool_call>\n' + call("never"),
     "cut off": call("a") + '<tool_call>\n{"name": "python", "arguments": {"code": "b\\nc\\u00',
@@ -160,7 +169,21 @@ def test_chopping_is_invisible(name: str, *, complete: bool) -> None:
         ("name again", "", [("python", "a\nb", "withdrawn"), ("other", "a\nb", "closed")]),
         ("the same name again", "", [("python", "a", "closed")]),
         ("not a string", "", [("python", "a", "withdrawn"), ("python", "", "arguments")]),
-        ("unknown", "", [("rm -rf", "", "unknown_tool")]),
+        ("unknown", "", [("r", "", "unknown_tool")]),
+        (
+            "all",
+            "",
+            [
+                ("search", '{"q":"\\u00e9 </tool_call>","n":[1,{"a":{}}]}', "closed"),
+                ("python", "b", "closed"),
+            ],
+        ),
+        ("all first", "", [("search", '{"q": "a"}', "closed")]),
+        ("all again", "", [("search", '{"q":1}', "withdrawn"), ("search", '{"q":2}', "closed")]),
+        ("all, then one", "", [("search", '{"code":"a"}', "withdrawn"), ("python", "a", "closed")]),
+        ("all cut off", "", [("search", '{"q":"b\\u00', "arguments")]),
+        ("all broken", "", [("search", '{"q":"b"]', "arguments")]),
+        ("no object", "", [("search", '"a"', "arguments")]),
         ("no brace", "\n", [("python", "a", "closed"), ("python", "b\nc", "arguments")]),
         ("cut off", "", [("python", "a", "closed"), ("python", "b\nc", "arguments")]),
         ("cut off before", "", [("", "", "arguments")]),
@@ -178,7 +201,7 @@ def test_a_response_that_was_cut_off() -> None:
     """An open call is left open; one of which nothing could be opened is refused."""
     assert read([EXAMPLES["cut off"]], complete=False).calls[1] == ("python", "b\nc", "")
     assert read([EXAMPLES["no tag"]], complete=False).calls == [("python", "b", "")]
-    for text in ("<tool_call>", EXAMPLES["cut off before"], raw('{"name": "x"}')[:-3]):
+    for text in ("<tool_call>", EXAMPLES["cut off before"], raw('{"name": "python"}')[:-3]):
         ((_, _, how),) = read([text], complete=False).calls
         assert how == "cut_off"
 
@@ -273,6 +296,37 @@ def test_the_message_is_cut_after_a_unit(text: str) -> None:
     assert found.dialect.cut(2, 0).endswith('{"code": "fi"}}\n</tool_call>')
 
 
+@pytest.mark.parametrize("behind", [', "name": "search"}', "}"])
+def test_the_message_is_cut_within_arguments(behind: str) -> None:
+    """As JSON that closes, whose beginning is as it was written."""
+    written = '{"q": "\\u00e9\\\\", "n": [-1.5, {"a": null}], "o": {"b": true}}'
+    name = '"name": "search", ' if behind == "}" else ""
+    before = f'<tool_call>\n{{{name}"arguments": '
+    found = read([f"{before}{written}{behind}\n</tool_call>"])
+    for length in range(1, len(written) + 1):
+        cut = found.dialect.cut(length, 0)
+        alike = itertools.takewhile(
+            lambda pair: pair[0] == pair[1], zip(cut, before + written, strict=False)
+        )
+        assert len(list(alike)) >= len(before) + length - 5
+        (call,) = parsed(cut)
+        assert call["name"] == "search"
+        assert set(call["arguments"]) <= {"", "q", "n", "o"}
+    assert parsed(found.dialect.cut(None, 0))[0]["arguments"] == json.loads(written)
+
+
+def test_a_name_is_refused_while_it_is_written() -> None:
+    """With the first character that no tool's name has there."""
+    dialect = HermesDialect(ARGUMENTS)
+    begin = '<tool_call>\n{"name": "se'
+    assert list(dialect.feed(begin)) == []
+    (refused,) = list(dialect.feed("nd"))
+    assert isinstance(refused, Invalid)
+    assert (refused.tool, refused.fault) == ("sen", Fault.UNKNOWN_TOOL)
+    assert "python, shell, other, search" in refused.message
+    assert dialect.cut(None, 0) == f"{begin}n\n</tool_call>"
+
+
 @pytest.mark.parametrize(
     ("response", "kept"),
     [
@@ -281,7 +335,8 @@ def test_the_message_is_cut_after_a_unit(text: str) -> None:
             '<tool_call>\n{"name": "python", "arguments": {"code": "x"}\n</tool_call>\nb',
             '<tool_call>\n{"name": "python", "arguments": {"code": "x"}\n</tool_call>',
         ),
-        (raw('{"name": "py"}') + "b", raw('{"name": "py"}')),
+        (raw('{"name": "py"}') + "b", raw('{"name": "py"')),
+        (raw('{"name": "pie", "arguments": {}}') + "b", raw('{"name": "pi')),
         (call("x")[:-3], call("x")),
         ('<tool_call>{"name": ', '<tool_call>{"name":\n</tool_call>'),
     ],
@@ -298,6 +353,7 @@ FRAGMENTS = st.lists(
             *("<tool_call>", "</tool_call>", "<think>", "</think>", "<tool", "_call>", "<", "</th"),
             *('{"name": "python", "arguments": {"code": "', '{"arguments": {"code": "', '"}}'),
             *('"}, "name": "python"}', '"name": "shell",', "x = 1\\n", "\\ud83d", "\\ude00", "\n"),
+            *('{"name": "search", "arguments": {"q": [', '"name": "search",', '"q": 5', "]", "]}}"),
             *('"', "{", "}", ",", ":", "\\", "a", call("x"), '"code": "y"', '"command": "z",'),
         ]
     ),
@@ -320,14 +376,17 @@ def test_chopping_of_mixtures(text: str, complete: bool, data: st.DataObject) ->
         assert len(cut) <= len(text) + 60
         if how in ("", "closed"):
             again = read([cut]).calls
-            assert again[number] == (tool, code, "closed")
+            assert again[number][::2] == (tool, "closed")
+            # What was cut in the middle of its JSON is closed there.
+            assert again[number][1] == code or (tool == "search" and how == "")
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(ARGUMENTS)), st.text(max_size=20)), max_size=4))
 def test_calls_come_in_their_order(wanted: list[tuple[str, str]]) -> None:
     """As many as there are, with the text that was meant."""
     response = "text\n".join(call(code, tool) for tool, code in wanted)
-    assert read(response).calls == [(tool, code, "closed") for tool, code in wanted]
+    meant = [(it, json.dumps({"code": text}) if it == "search" else text) for it, text in wanted]
+    assert read(response).calls == [(*call, "closed") for call in meant]
 
 
 def test_instructions_are_those_of_the_format() -> None:

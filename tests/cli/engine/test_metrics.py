@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 
 import pytest
 from hypothesis import given
@@ -23,11 +25,20 @@ def fold(events: list[ev.Event]) -> Timeline:
     return timeline
 
 
-def unit(call: int, index: int, ready: float, start: float, end: float) -> list[ev.Event]:
+def unit(
+    call: int,
+    index: int,
+    ready: float,
+    start: float,
+    end: float,
+    after: tuple[int, ...] | None = None,
+    *,
+    external: bool = False,
+) -> list[ev.Event]:
     """The events of a unit that ran."""
     key = UnitKey(call, index)
     return [
-        ev.UnitReady(ready, key, (index + 1, index + 1), "x\n"),
+        ev.UnitReady(ready, key, (index + 1, index + 1), "x\n", after, external),
         ev.UnitStarted(start, key),
         ev.UnitFinished(end, key, start, OK),
     ]
@@ -47,8 +58,8 @@ def turn(
     ]
 
 
-def opened(call: int, lane: str, number: int = 1) -> ev.Event:
-    return ev.CallOpened(0.0, number, call, lane, lane, 0)
+def opened(call: int, lane: str, number: int = 1, *, pure: bool = False) -> ev.Event:
+    return ev.CallOpened(0.0, number, call, lane, lane, 0, pure=pure)
 
 
 def closed(call: int, at: float) -> ev.Event:
@@ -151,13 +162,13 @@ def test_held_units_have_no_start_latency() -> None:
     assert measure(fold(events)).start_p50_s is None
 
 
-def test_lanes_run_side_by_side() -> None:
-    """Two lanes: tool time is their union, the ideal the later of both ends."""
+def test_pure_calls_run_side_by_side() -> None:
+    """They wait for no call before them: tool time is their union, the ideal the later end."""
     metrics = measure(
         fold(
             turn(
                 1, 0.0, 0.1, 2.0,
-                opened(1, "db"), opened(2, "python"),
+                opened(1, "db"), opened(2, "search", pure=True),
                 *unit(1, 0, 0.5, 0.5, 1.5),
                 *unit(1, 1, 0.6, 1.5, 1.7),
                 *unit(2, 0, 1.0, 1.0, 3.0),
@@ -168,17 +179,18 @@ def test_lanes_run_side_by_side() -> None:
     )  # fmt: skip
     assert metrics.tool_s == near(2.5)  # 0.5 to 3.0
     assert metrics.overlap_s == near(1.5)  # 0.5 to 2.0
-    assert metrics.ideal_s == near(3.0)  # db: 1.7, python: 3.0
-    assert metrics.sequential_estimate_s == near(4.0)  # db: 0.6 + 1.2, python: 2.0 + 2.0
+    assert metrics.ideal_s == near(3.0)  # db: 1.7, search: 3.0
+    assert metrics.sequential_estimate_s == near(4.0)  # db: 0.6 + 1.2, search: 2.0 + 2.0
 
 
-def test_calls_of_one_lane_run_one_after_the_other() -> None:
-    """A second call on the same state cannot start before the first is through."""
+@pytest.mark.parametrize("lane", ["python", "db"])
+def test_other_calls_run_one_after_the_other(lane: str) -> None:
+    """A second call cannot start before the first is through, whatever its state."""
     metrics = measure(
         fold(
             turn(
                 1, 0.0, 0.1, 1.0,
-                opened(1, "python"), opened(2, "python"),
+                opened(1, "python"), opened(2, lane),
                 *unit(1, 0, 0.2, 0.2, 2.2),
                 *unit(2, 0, 0.9, 2.2, 3.2),
                 end=3.2,
@@ -186,6 +198,27 @@ def test_calls_of_one_lane_run_one_after_the_other() -> None:
         )
     )  # fmt: skip
     assert metrics.ideal_s == near(3.2)
+
+
+def test_steps_wait_for_what_they_use_only() -> None:
+    """Two side by side, a third after the second, a fourth with effects after the plan."""
+    metrics = measure(
+        fold(
+            turn(
+                1, 0.0, 0.1, 2.0,
+                opened(1, "plan"),
+                *unit(1, 0, 0.5, 0.5, 2.5, ()),
+                *unit(1, 1, 0.7, 0.8, 1.8, ()),
+                *unit(1, 2, 0.9, 1.9, 2.4, (1,)),
+                *unit(1, 3, 1.0, 2.5, 2.6, (0, 1, 2), external=True),
+                closed(1, 2.0),
+                end=2.7,
+            )
+        )
+    )  # fmt: skip
+    assert metrics.ideal_s == near(2.6)  # 2.5 + 0.1
+    assert metrics.sequential_estimate_s == near(4.1)  # 2.0 + 2.0 + 0.1
+    assert metrics.start_p99_s == near(0.1)  # the third and the fourth were kept waiting
 
 
 def test_the_ideal_is_never_under_decode() -> None:
@@ -280,29 +313,102 @@ def test_as_dict_is_json_in_microseconds() -> None:
     assert [part["turn"] for part in printed["per_turn"]] == [1]
 
 
+@dataclass
+class Job:
+    """A unit to be simulated."""
+
+    call: int
+    index: int
+    ready: float
+    seconds: float
+    after: tuple[int, ...] | None
+    external: bool
+    start: float | None = None
+
+    def may_start(
+        self, jobs: list[Job], pure: set[int], closings: dict[int, float], at: float
+    ) -> bool:
+        """Whether nothing keeps it any more, by the rules alone."""
+        for other in jobs:
+            depends = other.call < self.call and self.call not in pure
+            if other.call == self.call and other.index < self.index:
+                depends = self.after is None or other.index in self.after
+            if depends and (other.start is None or other.start + other.seconds > at):
+                return False
+        return at >= (max(self.ready, closings[self.call]) if self.external else self.ready)
+
+
+def simulate(jobs: list[Job], pure: set[int], closings: dict[int, float]) -> float:
+    """Start every job as soon as it may; return when the last one ends."""
+    moments = [*(job.ready for job in jobs), *closings.values()]
+    heapify(moments)
+    while any(job.start is None for job in jobs):
+        at = heappop(moments)
+        waiting = [job for job in jobs if job.start is None]
+        while started := [job for job in waiting if job.may_start(jobs, pure, closings, at)]:
+            for job in started:
+                job.start = at
+                heappush(moments, at + job.seconds)
+                waiting.remove(job)
+    return max((job.start or 0.0) + job.seconds for job in jobs)
+
+
+@dataclass
+class Run:
+    """A turn as it could have been, and what the rules alone say of it."""
+
+    events: list[ev.Event]
+    ideal: float
+    sequential: float
+
+
 @st.composite
-def runs(draw: st.DrawFn) -> list[ev.Event]:
-    """A turn whose units run in order in their lanes, none before it is ready."""
-    span = st.floats(0, 3)
-    decode = draw(span)
+def runs(draw: st.DrawFn) -> Run:
+    """A turn whose calls hold graphs of units; each runs a little later than it could."""
+    whole = st.integers(0, 30)  # in tenths: sums are exact enough to be compared
+    at = 0.0
+    jobs: list[Job] = []
+    pure: set[int] = set()
+    closings: dict[int, float] = {}
     inside: list[ev.Event] = []
-    ends = [decode]
-    for call in range(1, draw(st.integers(1, 4))):
-        inside.append(opened(call, f"lane{call}"))
-        ready = at = 0.0
+    for call in range(1, draw(st.integers(1, 4)) + 1):
+        if draw(st.booleans()):
+            pure.add(call)
+        inside.append(opened(call, f"lane{call % 2}", pure=call in pure))
         for index in range(draw(st.integers(0, 5))):
-            ready = min(decode, ready + draw(span))
-            start = max(at, ready) + draw(st.floats(0, 0.1))
-            at = start + draw(span)
-            inside += unit(call, index, ready, start, at)
-        ends.append(at)
-    return turn(1, 0.0, 0.0, decode, *inside, end=max(ends) + draw(st.floats(0, 0.1)))
+            at += draw(whole) / 10
+            earlier = st.sets(st.integers(0, index - 1)) if index else st.just(set[int]())
+            after = draw(st.none() | earlier.map(sorted).map(tuple))
+            external = draw(st.integers(0, 4)) == 0
+            jobs.append(Job(call, index, at, draw(whole) / 10, after, external))
+        at += draw(whole) / 10
+        closings[call] = at
+    decode = at
+    ideal = max(decode, simulate(jobs, pure, closings)) if jobs else decode
+    batch = [replace(job, ready=max(job.ready, closings[job.call]), start=None) for job in jobs]
+    sequential = max(decode, simulate(batch, pure, closings)) if jobs else decode
+    late = draw(st.floats(0, 0.1))
+    for job in jobs:
+        start = (job.start or 0.0) + late
+        inside += unit(job.call, job.index, job.ready, start, start + job.seconds,
+                       job.after, external=job.external)  # fmt: skip
+    inside += [closed(call, when) for call, when in closings.items()]
+    end = max([decode, *((job.start or 0.0) + job.seconds + late for job in jobs)])
+    return Run(turn(1, 0.0, 0.0, decode, *inside, end=end), ideal, sequential)
 
 
 @given(runs())
-def test_the_parts_fit_together(events: list[ev.Event]) -> None:
+def test_the_ideal_is_what_the_rules_alone_allow(run: Run) -> None:
+    """Against a simulation that knows nothing but what each unit waits for."""
+    metrics = measure(fold(run.events))
+    assert metrics.ideal_s == near(run.ideal)
+    assert metrics.sequential_estimate_s == near(run.sequential)
+
+
+@given(runs())
+def test_the_parts_fit_together(run: Run) -> None:
     """Whatever ran: tool = exposed + overlap, within decode and tool; decode <= ideal <= wall."""
-    metrics = measure(fold(events))
+    metrics = measure(fold(run.events))
     slack = 1e-9
     assert metrics.tool_s == pytest.approx(metrics.exposed_tool_s + metrics.overlap_s)
     assert -slack <= metrics.overlap_s <= min(metrics.decode_s, metrics.tool_s) + slack

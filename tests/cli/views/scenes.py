@@ -25,6 +25,8 @@ class Step:
     out: str = ""
     err: str = ""
     failure: Failure | None = None
+    after: tuple[int, ...] | None = None
+    """The steps that it waits for; None: all before it."""
 
 
 @dataclass
@@ -138,6 +140,7 @@ class _Turn:
         offset, line, failed_at = begin, 1, None
         closed = self.decoded(end)
         at = free.get(lane, 0.0)
+        ends: dict[int, float] = {}
         for index, step in enumerate(steps):
             key = UnitKey(call, index)
             offset += len(step.code)
@@ -148,17 +151,21 @@ class _Turn:
                 i for i, text in enumerate(step.code.split("\n")) if text and text[0] != "#"
             )
             lines = step.code.rstrip("\n").count("\n") + 1
-            self.emit(ev.UnitReady(ready, key, (line + lead, line + lines - 1), step.code))
+            span = (line + lead, line + lines - 1)
+            self.emit(ev.UnitReady(ready, key, span, step.code, step.after))
             line += step.code.count("\n")
             if failed_at is not None:
                 self.emit(ev.UnitSkipped(failed_at, key))
                 continue
             if held:
                 self.emit(ev.UnitHeld(ready, key))
+            if step.after is not None:
+                at = max((ends[it] for it in step.after), default=0.0)
             started = max(at, closed if held else ready) + 0.0004
-            at = started + step.seconds
+            at = ends[index] = started + step.seconds
             self._run(key, step, started, at)
             failed_at = at if step.failure else None
+            at = max(ends.values())
         ended = max(at, closed) if failed_at is None else at
         free[lane] = ended
         outcome = Outcome(Status.ERROR) if failed_at is not None else Outcome(Status.OK)
@@ -215,6 +222,21 @@ def two_lanes() -> Scene:
     scene = Scene().begin("two-lanes")
     scene.respond("First the database.\n", ("sql", "database", sql), ("python", "python", ANALYSIS))
     return scene.end()
+
+
+PLAN = [
+    Step('$1 = search("Oslo")\n', 1.2, out='$1 = "709,037"\n', after=()),
+    Step('$2 = search("Rome")\n', 0.9, out='$2 = "2,748,109"\n', after=()),
+    Step('$3 = search("Bern")\n', 1.4, out='$3 = "134,506"\n', after=()),
+    Step('$4 = calculator("${1} + ${2}")\n', 0.3, out="$4 = 3457146\n", after=(0, 1)),
+    Step('$5 = calculator("${4} / ${3}")\n', 0.3, out="$5 = 25.7\n", after=(2, 3)),
+]
+
+
+def plan() -> Scene:
+    """Steps of a plan that run side by side, others after what they use."""
+    scene = Scene().begin("cities")
+    return scene.respond("Three searches at once.\n", ("plan", "plan", PLAN)).end("25.7")
 
 
 def failing() -> Scene:

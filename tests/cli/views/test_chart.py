@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -12,14 +13,22 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from conveyor_cli.engine import events as ev
-from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.timeline import Timeline, UnitTrack
 from conveyor_cli.views.bars import EIGHTHS, Fill, Ink, Strip
 from conveyor_cli.views.chart import Chart, live_span, nice, seconds
+from conveyor_cli.views.stacking import stack
 from conveyor_sandbox.reports import Outcome, Status, UnitKey
 from tests.cli.views import scenes
 from tests.cli.views.terminal import fold
 
-EVERY = [scenes.analysis, scenes.failing, scenes.two_lanes, scenes.rolled_back, scenes.hostile]
+EVERY = [
+    scenes.analysis,
+    scenes.failing,
+    scenes.two_lanes,
+    scenes.rolled_back,
+    scenes.hostile,
+    scenes.plan,
+]
 FILE = Ink(reverse=False)
 OFFSET = 10  # " overlap  "
 
@@ -108,6 +117,63 @@ def test_bad_ends_have_a_glyph(scene: Callable[[], scenes.Scene], marks: str) ->
     """Failed, skipped and rolled back can be told apart without colour."""
     rows = drawn(fold(scene().events), width=100)
     assert marks in rows["python"]
+
+
+def lane_rows(timeline: Timeline, **options: int) -> list[str]:
+    """The rows of all lanes, with their labels."""
+    rows = [row.plain for row in Chart(timeline, **options).rows(100, FILE)]
+    return [row.rstrip() for row in rows[1:-2]]
+
+
+def test_units_side_by_side_stand_below_each_other() -> None:
+    """The lane's name once; each in the first row that is free, as far as there is room."""
+    timeline = fold(scenes.plan().events)
+    rows = lane_rows(timeline)
+    assert [row[:OFFSET].strip() for row in rows] == ["plan", "", ""]
+    starts = [len(row) - len(row[OFFSET:].lstrip()) for row in rows]
+    assert starts == sorted(starts)
+    assert [len(lane_rows(timeline, max_lanes=room)) for room in (1, 2, 3, 9)] == [1, 2, 3, 3]
+    both = scenes.plan()
+    both.respond("Again.\n", ("python", "python", scenes.ANALYSIS))
+    assert [len(lane_rows(fold(both.events), max_lanes=room)) for room in (2, 3, 9)] == [2, 3, 4]
+
+
+def test_what_ran_for_nothing_is_marked() -> None:
+    """A step that ended beside one before it that failed: it does not count, and looks so."""
+    events = simple()
+    failed = Outcome(Status.ERROR)
+    events[-2:-1] = [
+        ev.UnitFinished(13.5, UnitKey(1, 0), 11.5, failed),
+        ev.UnitFinished(12.9, UnitKey(1, 1), 12.0, Outcome(Status.OK)),
+        ev.UnitSkipped(13.5, UnitKey(1, 1)),
+    ]
+    timeline = fold(events)
+    row = lane_rows(timeline)[1]
+    assert "▒" * 15 in row
+    assert "█" not in row
+    assert timeline.calls[1].units[1].status is Status.ROLLED_BACK
+
+
+TIMES = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)), max_size=20)
+
+
+@given(TIMES, st.integers(1, 8))
+def test_no_bars_lie_over_each_other(times: list[tuple[int, int]], most: int) -> None:
+    """There are as many rows as units ran at once, and every unit is in one of them."""
+    units = [
+        UnitTrack(UnitKey(1, i), 1, (1, 1), 1, "", 0.0, started_at=a, finished_at=a + long)
+        for i, (a, long) in enumerate(times)
+    ]
+    rows = stack(units, most)
+    assert sorted(unit.key.index for row in rows for unit in row) == list(range(len(units)))
+    at_once = [sum(a <= at < max(a + long, a + 1) for a, long in times) for at in range(72)]
+    ends = {(it.started_at, it.finished_at) for it in units}
+    if len(rows) < most:
+        for row in rows:
+            for one, other in itertools.pairwise(row):
+                assert (one.finished_at or 0) <= (other.started_at or 0)
+    if all(a < b for a, b in ends):
+        assert len(rows) == max(1, min(most, max(at_once)))
 
 
 def test_a_lane_a_state() -> None:

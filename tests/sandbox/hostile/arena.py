@@ -180,8 +180,11 @@ class Targets:
 class Arena:
     """A sandbox for many programs, replaced when one has ended it."""
 
-    def __init__(self, kind: str, targets: Targets, **limits: float) -> None:
+    def __init__(
+        self, kind: str, targets: Targets, runtime: str | None = None, **limits: float
+    ) -> None:
         self.kind = kind
+        self._runtime = runtime
         self.targets = targets
         self._limits = Limits(**limits)
         self._lab: Lab | None = None
@@ -191,7 +194,8 @@ class Arena:
     def lab(self) -> Lab:
         if self._lab is None:
             make = DockerSandbox if self.kind == "docker" else LocalSandbox
-            spec = SandboxSpec(limits=self._limits, files={"given": b"given"})
+            files = {"given": b"given"}
+            spec = SandboxSpec(limits=self._limits, files=files, runtime=self._runtime)
             self._lab = self._opened.enter_context(open_lab(make(spec)))
             processor = syscalls.machine()
             numbers = {name: syscalls.number_of(name, processor) for name in syscalls._NUMBERS}
@@ -226,9 +230,9 @@ class Arena:
 
 
 @contextmanager
-def open_arena(kind: str, **limits: float) -> Iterator[Arena]:
+def open_arena(kind: str, runtime: str | None = None, **limits: float) -> Iterator[Arena]:
     targets = Targets()
-    arena = Arena(kind, targets, **limits)
+    arena = Arena(kind, targets, runtime, **limits)
     try:
         yield arena
     finally:

@@ -141,7 +141,7 @@ SUPERVISOR: Programs = {
     "its time": Program("resource.prlimit(1, resource.RLIMIT_CPU, (1, 1))", "EPERM", "resource.prlimit(0, resource.RLIMIT_CPU)"),
     "its memory's limit": Program("resource.prlimit(1, resource.RLIMIT_AS, (1, 1))", "EPERM", "to_child(lambda pid: resource.prlimit(pid, resource.RLIMIT_AS, (1 << 32, 1 << 32)))"),
     "its priority": Program("os.setpriority(os.PRIO_PROCESS, 1, 19)", "EPERM", "to_child(lambda pid: os.setpriority(os.PRIO_PROCESS, pid, 19))"),
-    "the priority of its group": Program("os.setpriority(os.PRIO_PGRP, 1, 19)", "EPERM", "os.setpriority(os.PRIO_PGRP, 0, 0)"),
+    "the priority of its group": Program("os.setpriority(os.PRIO_PGRP, 1, 19)", "EPERM", "os.setpriority(os.PRIO_PGRP, 0, os.getpriority(os.PRIO_PGRP, 0))"),
     "the priority of its user": Program("os.setpriority(os.PRIO_USER, os.getuid(), 19)", "EPERM", "os.getpriority(os.PRIO_USER, os.getuid())"),
     "its scheduler": Program("os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0))", "EPERM", "to_child(lambda pid: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)))"),
     "its scheduler's settings": Program("os.sched_setparam(1, os.sched_param(0))", "EPERM", "to_child(lambda pid: os.sched_setparam(pid, os.sched_param(0)))"),

@@ -105,9 +105,9 @@ OFF = {
                           program("local", "rights", "more processors")),
     # The guard, in both
     "a hidden supervisor": Off("guest/supervisor.py", "    hide()  #", "    #", program("docker", "supervisor", "its memory")),
-    "a hidden supervisor, locally": Off("guest/supervisor.py", "    hide()  #", "    #", program("local", "supervisor", "its descriptors")),
+    "a hidden supervisor, locally": Off("guest/supervisor.py", "    hide()  #", "    #", program("local", "supervisor", "its descriptors"), "hides no process"),
     "a hidden copy": Off("guest/checkpoint.py", "    hide()  #", "    #", program("docker", "supervisor", "its copy's memory")),
-    "the worker's filter": Off("guest/guard.py", "if self.why_not is None:", "if False:", program("local", "supervisor", "its limits")),
+    "the worker's filter": Off("guest/guard.py", "if self._filters:", "if False:", program("local", "supervisor", "its limits")),
     "signals to everyone": Off("seccomp.py", "(_SUPERVISOR, _EVERYONE)", "(_SUPERVISOR,)", program("docker", "supervisor", "a signal to everyone")),
     "kill": by_pid('"kill ', "signal SIGCHLD")._replace(instead='"'),
     "tkill": by_pid(" tkill", "a signal to its thread"),

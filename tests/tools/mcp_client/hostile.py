@@ -1,0 +1,141 @@
+"""An MCP server that is wrong on purpose: `python hostile.py MODE`. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+MODE = sys.argv[1]
+ESCAPES = "\x1b[31mred\x1b[0m \u202eback\u202c \U000e0041\U000e0042 zero\u200bwidth"
+SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+
+
+def say(message: Any) -> None:
+    text = message if isinstance(message, str) else json.dumps(message)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def tool(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "description": f"The tool {name}.", "inputSchema": SCHEMA, **more}
+
+
+TOOLS = {
+    "lying": [tool("wipe", annotations={"readOnlyHint": True, "destructiveHint": True})],
+    "escapes": [tool("echo", description=ESCAPES + "x" * 5000)],
+    "names": [tool("ok"), tool("evil\x1b[31m\nname")],
+    "same": [tool("a.b"), tool("a-b"), tool("print"), tool("class"), tool("9lives")],
+    "many": [tool(f"t{number}") for number in range(1000)],
+    "none": [],
+    "not-object": [tool("echo", inputSchema={"type": "string"})],
+    "bad-schema": [tool("echo", inputSchema={"type": "object", "properties": {"a": {"type": 5}}})],
+    "remote-schema": [
+        tool("echo", inputSchema={
+            "type": "object", "properties": {"text": {"$ref": "http://127.0.0.1:1/schema"}},
+        })
+    ],
+    "huge-schema": [
+        tool("echo", inputSchema={
+            "type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(5000)},
+        })
+    ],
+    "slow-pattern": [
+        tool("echo", inputSchema={
+            "type": "object", "properties": {"text": {"type": "string", "pattern": "^(a|aa)+$"}},
+        })
+    ],
+    "odd-parameters": [
+        tool("echo", inputSchema={
+            "type": "object", "properties": {"with-dash": {"type": "string"}, "class": {}},
+        })
+    ],
+}  # fmt: skip
+
+
+def answer_call(params: dict[str, Any]) -> dict[str, Any] | None:  # noqa: C901, PLR0912 - a list
+    text = params.get("arguments", {}).get("text", "")
+    match MODE:
+        case "never":
+            return None
+        case "huge":
+            return {"content": [{"type": "text", "text": "0123456789" * 1_000_000}]}
+        case "huge-structure":
+            structure = {"rows": ["0123456789" * 1000] * 1000}
+            return {"content": [], "structuredContent": structure}
+        case "endless":
+            while True:
+                sys.stdout.write("x" * 65536)
+        case "garbage":
+            for line in ("hello", "{", '{"jsonrpc": "2.0"}', "[" * 5000, "\x00\xff", "null", ""):
+                say(line)
+        case "wrong":
+            return {"content": "not a list"}
+        case "dies":
+            sys.stderr.write("Traceback\nout of \x1b[31mcheese\n")
+            sys.stderr.flush()
+            os._exit(3)
+        case "dies-once":
+            died = Path(sys.argv[2])
+            if not died.exists():
+                died.touch()
+                os._exit(3)
+        case "error":
+            return {"content": [{"type": "text", "text": "no such row"}], "isError": True}
+        case "deaf":
+            time.sleep(3600)
+    return {"content": [{"type": "text", "text": f"said {text}"}]}
+
+
+def answer(message: dict[str, Any]) -> None:
+    if "id" not in message:
+        return
+    reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+    match message["method"]:
+        case "initialize":
+            if MODE == "no-hello":
+                return
+            reply["result"] = {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "hostile \x1b[31m", "version": "1"},
+            }
+        case "tools/list":
+            reply["result"] = {"tools": TOOLS.get(MODE, [tool("echo")])}
+            if MODE == "endless-list":
+                reply["result"]["nextCursor"] = "again"
+        case "tools/call":
+            result = answer_call(message["params"])
+            if result is None:
+                return
+            reply["result"] = result
+        case _:
+            reply["error"] = {"code": -32601, "message": "what?"}
+    say(reply)
+
+
+def main() -> None:
+    if MODE == "exits":
+        sys.stderr.write("no licence\n")
+        sys.exit(2)
+    if MODE == "clings":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ignore = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(3600)"
+        for own_session in (False, True):  # the second one is a daemon's way
+            subprocess.Popen([sys.executable, "-c", ignore, sys.argv[2]],
+                             start_new_session=own_session)  # fmt: skip
+    if MODE == "floods-stderr":
+        sys.stderr.write("noise\n" * 1_000_000)
+    for line in sys.stdin:
+        answer(json.loads(line))
+    while MODE == "clings":
+        time.sleep(3600)
+
+
+main()

@@ -1,0 +1,266 @@
+"""A server that lies, floods, dies or never answers costs its own call, and leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conveyor_tools.errors import ToolLoadError
+from conveyor_tools.function import Answer, Effects
+from conveyor_tools.mcp import McpOptions, McpServer
+from tests.tools.mcp_client.servers import hostile, processes, run, started
+
+
+def answers(
+    mode: str, *texts: str, arguments: tuple[str, ...] = (), **options: Any
+) -> list[Answer]:
+    """What comes of calls of its one tool, one after another."""
+
+    async def work() -> list[Answer]:
+        async with started(hostile(mode, *arguments), **options) as tools:
+            (tool,) = tools.values()
+            return [await tool.call({"text": text}) for text in texts]
+
+    return run(work)
+
+
+def load_error(mode: str, **options: Any) -> str:
+    with pytest.raises(ToolLoadError) as caught:
+        answers(mode, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "\x1b" not in message
+    return message
+
+
+# Starting
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("exits", "has ended: no licence"),
+        ("no-hello", "no answer within 2 s"),
+        ("names", "is no name of a tool"),
+        ("many", "it has 1000 tools"),
+        ("none", "it has no tools"),
+        ("not-object", "this is not MCP"),
+        ("bad-schema", "its schema is not valid"),
+        ("huge-schema", "its schema is longer than"),
+        ("endless-list", "tools"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_one_clear_line(mode: str, says: str) -> None:
+    assert says in load_error(mode, start_timeout=2)
+
+
+@pytest.mark.parametrize("command", [["no-such-program"], ["./no-such-file"], ["/"]])
+def test_a_program_that_is_not_there(command: list[str]) -> None:
+    async def work() -> None:
+        async with started(command):
+            pass
+
+    with pytest.raises(ToolLoadError, match=r"no such program|ermission|directory"):
+        run(work)
+
+
+def test_a_thousand_tools_can_be_chosen_from() -> None:
+    async def work() -> list[str]:
+        async with started(hostile("many"), tools=["t7", "t999"]) as tools:
+            return list(tools)
+
+    assert run(work) == ["t7", "t999"]
+    assert "it has no tool 'nope'" in load_error("many", tools=["nope"])
+
+
+def test_texts_are_cleaned_and_cut() -> None:
+    """What a person would not see is not told to the model either."""
+
+    async def work() -> str:
+        async with started(hostile("escapes")) as tools:
+            return tools["echo"].description
+
+    description = run(work)
+    assert description.startswith("[31mred[0m back  zerowidth")
+    assert len(description) == 1501
+
+
+def test_names_that_clash_get_the_servers_name_before_them() -> None:
+    async def work() -> list[str]:
+        async with started(hostile("same"), name="mine") as tools:
+            return list(tools)
+
+    assert run(work) == ["a_b", "mine_a_b", "mine_print", "mine_class", "mine_9lives"]
+
+
+def test_a_lie_about_effects_can_be_corrected() -> None:
+    async def work(**options: Any) -> Effects:
+        async with started(hostile("lying"), **options) as tools:
+            return tools["wipe"].effects
+
+    assert run(work) is Effects.PURE
+    assert run(lambda: work(effects={"wipe": "external"})) is Effects.EXTERNAL
+
+
+def test_parameters_that_python_cannot_write() -> None:
+    async def work() -> str:
+        async with started(hostile("odd-parameters")) as tools:
+            return tools["echo"].signature.text
+
+    assert run(work) == "(**arguments)"
+
+
+# Calling
+
+
+def test_a_slow_pattern_does_not_hang_us() -> None:
+    (answer,) = answers("slow-pattern", "a" * 50 + "!")
+    assert answer.result == f'"said {"a" * 50}!"'
+
+
+def test_a_schema_elsewhere_is_not_fetched() -> None:
+    (answer,) = answers("remote-schema", "x")
+    assert answer.failure is not None
+    assert "127.0.0.1:1" in answer.failure.message
+
+
+def test_ten_megabytes_are_cut_visibly() -> None:
+    for mode in ("huge", "huge-structure"):
+        (answer,) = answers(mode, "x")
+        assert answer.result is not None
+        assert len(answer.result) < 300_000
+        assert "characters more" in answer.result
+
+
+def test_garbage_between_messages_is_passed_over() -> None:
+    first, second = answers("garbage", "a", "b")
+    assert (first.result, second.result) == ('"said a"', '"said b"')
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("endless", "more than 67108864 bytes"),
+        ("wrong", "this is not MCP"),
+        ("dies", "the server has ended: Traceback | out of"),
+        ("error", "no such row"),
+    ],
+)
+def test_a_call_that_goes_wrong_is_told_in_one_line(mode: str, says: str) -> None:
+    (answer,) = answers(mode, "x")
+    assert answer.failure is not None
+    assert says in answer.failure.message
+    assert "\n" not in answer.failure.message
+    assert "\x1b" not in answer.failure.message
+
+
+def test_a_server_that_never_answers() -> None:
+    for mode in ("never", "deaf"):
+        (answer,) = answers(mode, "x", timeout=1)
+        assert answer.failure is not None
+        assert answer.failure.kind == "timeout"
+
+
+def test_a_server_that_died_is_there_for_the_next_call(tmp_path: Path) -> None:
+    first, second = answers("dies-once", "a", "b", arguments=(str(tmp_path / "died"),))
+    assert first.failure is not None
+    assert second.result == '"said b"'
+
+
+def test_a_flood_of_errors_does_not_block_it() -> None:
+    (answer,) = answers("floods-stderr", "x")
+    assert answer.result == '"said x"'
+
+
+# Ending
+
+
+def test_a_server_that_clings_is_killed_with_all_its_children(tmp_path: Path) -> None:
+    """Though it ignores every request to end, and one child made a session of its own."""
+    mark = str(tmp_path)
+
+    async def work() -> int:
+        async with started(hostile("clings", mark)):
+            return len(processes(mark))
+
+    assert run(work) >= 3
+    assert processes(mark) == []
+
+
+_DRIVER = """
+import asyncio, sys
+from conveyor_tools.mcp import McpOptions, McpServer
+async def main():
+    server = McpServer(McpOptions(command=sys.argv[1:]))
+    await server.tools()
+    print("started", flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def test_nothing_outlives_a_program_that_is_killed(tmp_path: Path) -> None:
+    """By SIGKILL: nobody could clean up. All is gone within 5 seconds."""
+    mark = str(tmp_path / "mark")
+    driver = subprocess.Popen(
+        [sys.executable, "-c", _DRIVER, *hostile("clings", mark)], stdout=subprocess.PIPE
+    )
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == b"started\n"
+    assert len(processes(mark)) >= 3
+    driver.kill()
+    driver.communicate()
+    deadline = time.monotonic() + 60
+    while processes(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes(mark) == []
+
+
+def test_a_guard_that_is_killed_takes_its_server_along(tmp_path: Path) -> None:
+    async def work() -> None:
+        server = McpServer(McpOptions(command=tuple(hostile("fine", str(tmp_path)))))
+        await server.tools()
+        guard = min(processes(str(tmp_path)))
+        os.kill(guard, signal.SIGKILL)
+        for _ in range(3000):
+            if not processes(str(tmp_path)):
+                break
+            await asyncio.sleep(0.02)
+        assert processes(str(tmp_path)) == []
+        await server.close()
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({}, "either command"),
+        ({"command": ["a"], "url": "http://a.test"}, "either command"),
+        ({"command": []}, "command"),
+        ({"url": "ftp://a.test"}, "url"),
+        ({"command": ["a"], "headers": {"a": "b"}}, "headers to a url"),
+        ({"url": "http://a.test", "cwd": "."}, "belong to a command"),
+        ({"command": ["a"], "env": {"A": "${NET_NOT_SET}"}}, "NET_NOT_SET"),
+        ({"command": ["a"], "name": "a b"}, "name"),
+        ({"command": ["a"], "port": 1}, "port"),
+    ],
+)
+def test_options_that_will_not_do(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        McpOptions.model_validate(options)
+
+
+def test_what_the_user_has_to_trust() -> None:
+    """The whole command line, and where it runs; no secrets. A URL runs nothing here."""
+    options = McpOptions(command=("npx", "a b"), cwd=Path("/x"), env={"KEY": "secret"})
+    assert options.runs == "npx 'a b' in /x with KEY=…"
+    assert McpOptions(url="https://a.test/mcp").runs is None

@@ -1,0 +1,123 @@
+"""The `plan` tool: calls of the task's other tools, each as soon as its inputs are there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+
+from conveyor_sandbox.reports import Report, RolledBack, UnitKey
+from conveyor_tools.function import Effects, FunctionTool
+from conveyor_tools.place import Place
+from conveyor_tools.plan_run import PlanRun
+from conveyor_tools.splitters.base import Unit
+from conveyor_tools.splitters.plan import PlanSplitter, PlanUnit
+from conveyor_tools.tool import text_schema
+
+EXAMPLE = """\
+$1 = search(query="population of Oslo")
+$2 = search(query="population of Rome")
+$3 = compare(first=$1[0].text, second="Rome: ${2}")
+"""
+RULES = (
+    "A step uses the result of an earlier one as $1, a part of it as $1[0].text, and in a string "
+    "as ${1}. Steps that do not use each other run at the same time. You are shown the results; "
+    "then answer in words, without a plan."
+)
+
+
+class PlanTool:
+    """Steps that call the functions of the task; values flow from step to step by number."""
+
+    name = "plan"
+    tags = ("plan",)
+    lane = "plan"
+    language = "text"
+    argument = "plan"
+    schema = text_schema("plan")
+    effects = Effects.REVERSIBLE
+    needs_sandbox = False
+    description = f"Runs a plan: steps that call functions, one a line, such as\n{EXAMPLE}{RULES}"
+    instructions = (
+        "Write a plan in one fenced block that begins with ```plan. It holds steps that call "
+        f"functions, one a line, such as\n{EXAMPLE}{RULES}"
+    )
+
+    def splitter(self, place: Place) -> PlanSplitter:
+        return PlanSplitter(place.functions)
+
+    def open(self, place: Place) -> PlanSession:
+        return PlanSession(place)
+
+
+class PlanSession:
+    """The plans of one conversation. They share nothing: what a plan knows ends with it."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._report: Callable[[Report], None] = lambda _: None
+        self._runs: dict[int, PlanRun] = {}
+        self._prepared: dict[str, asyncio.Task[None]] = {}
+
+    def listen(self, listener: Callable[[Report], None]) -> None:
+        self._report = listener
+
+    def prepare(self, call: int) -> None:  # noqa: ARG002 - for all plans alike
+        """Have the functions get ready, all of them: nobody knows yet which will be called."""
+        for name, function in self._place.functions.items():
+            if name not in self._prepared:
+                self._prepared[name] = asyncio.create_task(function.prepare())
+
+    def run(self, key: UnitKey, unit: Unit) -> None:
+        if isinstance(unit, PlanUnit) and unit.step is not None:
+            self._of(key.call).add(key, unit.step, unit.after or ())
+
+    def end(self, call: int) -> None:
+        self._of(call).end()
+
+    def cancel(self, call: int) -> None:
+        self._of(call).cancel()
+
+    def roll_back(self, call: int) -> None:
+        run = self._runs.pop(call, None)
+        lost = tuple(run.effects) if run is not None else ()
+        self._report(RolledBack(call, lost, time.monotonic()))
+
+    def commit(self) -> None:
+        self._runs = {call: run for call, run in self._runs.items() if not run.ended}
+
+    async def close(self) -> None:
+        self._report = lambda _: None
+        for run in self._runs.values():
+            run.cancel()
+        self._runs.clear()
+        for task in self._prepared.values():
+            task.cancel()
+        await asyncio.gather(*self._prepared.values(), return_exceptions=True)
+        functions = [self._place.functions[name] for name in self._prepared]
+        await asyncio.gather(*map(_close, functions))
+
+    def _of(self, call: int) -> PlanRun:
+        if call not in self._runs:
+            place = self._place
+            self._runs[call] = PlanRun(
+                call, place.functions, place.refusal, self._preparation, self._tell
+            )
+        return self._runs[call]
+
+    def _preparation(self, name: str) -> Awaitable[None] | None:
+        """What to wait for before a function is called; one that failed is tried again then."""
+        task = self._prepared.get(name)
+        failed = task is not None and task.done() and (task.cancelled() or task.exception())
+        return None if task is None or failed else asyncio.shield(task)
+
+    def _tell(self, report: Report) -> None:
+        self._report(report)
+
+
+async def _close(function: FunctionTool) -> None:
+    """Have it give back what it holds, if it can; others that use it may have done so already."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(function.timeout):
+            await function.close()
