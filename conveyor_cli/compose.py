@@ -158,6 +158,7 @@ def sandbox_maker(
         functions,
         brought.project.entries if brought.project else {},
         _preload(options, brought),
+        options.strict,
     )
     docker_only = options.kind == "docker" or options.runtime is not None
 

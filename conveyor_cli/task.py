@@ -156,6 +156,7 @@ class SandboxOptions(_Section):
     kind: Literal["auto", "docker", "local"] = "auto"
     image: str = Field("conveyor-sandbox", min_length=1)
     runtime: str | None = Field(None, min_length=1)
+    strict: bool = False
     network: Literal["none"] = "none"
     memory: Size = 1024 * MIB
     cpus: float = Field(2.0, gt=0, le=4096)

@@ -108,8 +108,9 @@ class FenceDialect:
         end, kept = self._start, 0
         while kept < length:
             after = response.find("\n", end) + 1 or len(response)
-            kept += len(self._dedent(response[end:after]))
-            end = after
+            line = len(self._dedent(response[end:after]))
+            end = after - max(0, kept + line - length)
+            kept += line
         text = response[:end]
         newline = "" if text.endswith("\n") else "\n"
         return f"{text}{newline}{self._margin}{self._fence}"

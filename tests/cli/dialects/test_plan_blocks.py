@@ -111,6 +111,24 @@ def test_what_is_kept_is_a_call(name: str) -> None:
     assert kept.rstrip().endswith("<<<")
 
 
+@pytest.mark.parametrize("name", ["alone", "indented", "fenced"])
+def test_what_is_kept_ends_at_the_character(name: str) -> None:
+    """Wherever a plan is rejected: however much more of its line was decoded."""
+    response, _, text = CALLS[name]
+    for length in range(len(text) + 1):
+        dialects = [PlanDialect({"plan": "plan"}) for _ in range(2)]
+        more = response.index(text.splitlines()[0]) + len(text) + 1
+        kept = []
+        for dialect, decoded in zip(dialects, (response, response[:more]), strict=True):
+            splitter = PlanSplitter()
+            for item in dialect.feed(decoded):
+                if isinstance(item, Opened):
+                    dialect.watch(splitter)
+            kept.append(dialect.cut(length))
+        assert kept[0] == kept[1]
+        assert read([kept[0]])[2].rstrip() == text[:length].rstrip()
+
+
 @given(st.lists(st.sampled_from([">>>", "<<<", "\n", "$1 = f()", '"""', "```", "plan", " ", "x",
                                  "<think>", "</think>", ">"]), max_size=14), st.data())  # fmt: skip
 def test_any_mixture_in_any_pieces(parts: list[str], data: st.DataObject) -> None:
