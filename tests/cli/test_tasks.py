@@ -97,3 +97,17 @@ def test_validation_stops_each_wrong_call_where_it_is_wrong() -> None:
     ]
     tokens = {mode: report["metrics"]["tokens"] for mode, report in reports.items()}
     assert tokens["partial"] < tokens["sequential"] / 2
+
+
+def test_planning_calculates_side_by_side(tmp_path: Path) -> None:
+    """Without a sandbox; each step as soon as those that it uses have ended, no sooner."""
+    report, journal = run_task("planning.yaml", "docker", tmp_path)
+    (call,) = report["calls"]
+    assert call["result"] == "1094.5944"
+    assert not [record for record in journal if record["event"] == "sandbox_started"]
+    stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
+    units = call["units"]
+    assert units[0]["started_at"] < stopped
+    for index, uses in ((3, (0, 2)), (4, (1,)), (5, (3,))):
+        ends = [units[it]["finished_at"] for it in uses]
+        assert units[index]["started_at"] >= max(units[index]["ready_at"], *ends)
