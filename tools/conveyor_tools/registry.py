@@ -21,6 +21,7 @@ GROUP = "conveyor.tools"
 _BUILT_IN = {
     "python": "conveyor_tools.python:PythonTool",
     "shell": "conveyor_tools.shell:ShellTool",
+    "files": "conveyor_tools.files:FilesTool",
     "plan": "conveyor_tools.plan:PlanTool",
     "http": "conveyor_tools.http:Http",
     "calculator": "conveyor_tools.calculator:calculator",

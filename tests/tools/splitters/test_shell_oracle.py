@@ -19,7 +19,7 @@ from tests.tools.splitters.programs import chopped
 from tests.tools.splitters.shell_programs import INVALID, PROGRAMS, programs, scripts, texts
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is the judge")
-_MANY_LINES = 60
+_MANY_LINES = 12
 """From so many lines on, a unit is not looked at line by line."""
 
 
@@ -132,7 +132,7 @@ def test_may_end(text: str, may: bool) -> None:  # noqa: FBT001
 
 
 @given(programs())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_generated_programs(program: str) -> None:
     """Nested commands are released where bash finds them complete."""
     check_chopping(program)
@@ -141,7 +141,7 @@ def test_generated_programs(program: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_text(data: st.DataObject) -> None:
     """Chopping is invisible and nothing is lost, whatever the text."""
     text = data.draw(texts() | programs())
@@ -152,7 +152,7 @@ def test_any_text(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 def test_truncate_forgets(data: st.DataObject) -> None:
     """After `truncate` all is as if the rest had never come."""
     text = data.draw(texts() | programs())
@@ -185,7 +185,7 @@ def sample(count: int) -> list[Path]:
     return random.Random(5).sample(found, min(count, len(found)))
 
 
-@pytest.mark.parametrize("path", sample(12), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sample(6), ids=lambda path: path.name)
 def test_scripts_of_this_machine(path: Path) -> None:
     """Real scripts are cut where bash says."""
     check_script(path)
