@@ -79,7 +79,8 @@ class Workplace:
         python = ".".join(map(str, guest.python))
         kind, now = self._sandbox.kind, clock.now()
         image = self._image if kind == "docker" else ""
-        self.started = SandboxStarted(now, kind, image, python, now - began)
+        weaknesses = self._sandbox.weaknesses
+        self.started = SandboxStarted(now, kind, image, python, now - began, weaknesses)
         emit(self.started)
 
     @property

@@ -28,6 +28,7 @@ _MODULES = (
     "guard",
     "host",
     "ledger",
+    "memory",
     "nested",
     "outputs",
     "polling",

@@ -28,7 +28,11 @@ _CONTROL = 500
 """The worker's control descriptor: out of the way of code that counts on low numbers."""
 _BROKEN = 121
 """The worker's exit code when the code has broken what the worker itself needs."""
-_OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+_OOM_COUNTERS = (
+    "/sys/fs/cgroup/memory.events",
+    "/sys/fs/cgroup/memory/memory.oom_control",
+    "/etc/conveyor/memory.events",  # in the local sandbox
+)
 
 
 class Process:

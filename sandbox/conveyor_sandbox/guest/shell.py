@@ -72,6 +72,8 @@ class Shell:
         self._oom_kills: Optional[int] = None
         self.status = 0
         """The exit status of the last unit."""
+        self.took_too_much = False
+        """Whether it is killed for the memory of all."""
 
     @property
     def pid(self) -> Optional[int]:
@@ -225,7 +227,8 @@ class Shell:
         number = os.WTERMSIG(wait_status)
         if starved:
             return failed("error", "exit", "syntax error", "the command is not complete")
-        if number == signal.SIGKILL and count_oom_kills() != self._oom_kills:
+        killed, self.took_too_much = self.took_too_much, False
+        if killed or (number == signal.SIGKILL and count_oom_kills() != self._oom_kills):
             return failed("error", "memory", "MemoryError", "killed: out of memory")
         try:
             name = signal.Signals(number).name

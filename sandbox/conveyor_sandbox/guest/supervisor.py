@@ -24,6 +24,7 @@ from .frames import LineDecoder, decode, encode
 from .guard import hide
 from .host import Host, receive
 from .ledger import Ledger
+from .memory import MemoryWatch
 from .outputs import Outputs
 from .polling import Poller
 from .post import Post
@@ -77,6 +78,9 @@ class Supervisor:
         self._shell = self._runners.shell
         self._calls = Calls(opening["functions"], self._poller, self._hear_call)
         self._timer = Timer(self._calls)
+        self._memory = MemoryWatch(limits["watched"])
+        self._took_too_much = False
+        """Whether the worker is killed for the memory of all."""
         self._post = Post(
             opening,
             self._poller,
@@ -90,11 +94,14 @@ class Supervisor:
     def serve(self) -> None:
         """Until the host hangs up."""
         while True:
-            waits = [it for it in (self._timer.left, self._shell.look_within) if it is not None]
-            self._poller.wait(min(waits) if waits else None)
+            waits = (self._timer.left, self._shell.look_within, self._memory.look_within)
+            self._poller.wait(min((it for it in waits if it is not None), default=None))
             self._shell.look()
             if self._timer.is_up:
                 self._expire()
+            if self._memory.is_exceeded(self._undo.spared):
+                self._took_too_much = self._shell.took_too_much = True
+                kill_all(spared=self._undo.spared)
             self._forward()
 
     # From the host
@@ -364,7 +371,12 @@ class Supervisor:
             self._hear_worker()
             if process is not self._post.process:
                 return
-        if self._timer.reason is not None:
+        if self._took_too_much:
+            self._took_too_much = False
+            outcome = failed(
+                "error", "memory", "MemoryError", "killed: out of memory, all together"
+            )
+        elif self._timer.reason is not None:
             outcome = interrupted(self._timer.reason, self._timeout, None)
         else:
             outcome = self._post.process.cause_of_death(status)
