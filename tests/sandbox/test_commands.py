@@ -234,3 +234,28 @@ def test_lost_worker_takes_the_shell_along(lab: Lab) -> None:
     lab.checkpoint()
     assert lab.call("import os; os._exit(1)\n").restarted
     assert commands(lab, "echo $x\n").stdout == "1\n"
+
+
+def test_shell_is_confined_as_the_worker(lab: Lab) -> None:
+    """Both have the same user, capabilities, filter of system calls, and limits."""
+    names = "Uid|Gid|Cap|NoNewPrivs|Seccomp"
+    call = commands(lab, f"grep -E '^({names})' /proc/self/status\ncat /proc/self/limits\n")
+    code = (
+        "import re\n"
+        f"lines = [it for it in open('/proc/self/status') if re.match('{names}', it)]\n"
+        "print(''.join(lines) + open('/proc/self/limits').read(), end='')\n"
+    )
+    assert call.stdout == lab.call(code).stdout
+    assert "Seccomp:\t2" in call.stdout
+
+
+def test_fork_bomb(make_lab: LabMaker) -> None:
+    """One that goes on behind its command is ended by taking its call back."""
+    with make_lab(unit_timeout=5, pids=64) as lab:
+        commands(lab, "x=1\n")
+        lab.checkpoint()
+        run(lab, "bomb() { bomb | bomb & }; bomb\n", "x=2; sleep 0.2\n")
+        lab.roll_back()
+        lab.checkpoint()
+        assert lab.alive()
+        assert commands(lab, "echo $x\n").stdout == "1\n"

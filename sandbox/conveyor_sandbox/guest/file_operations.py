@@ -34,7 +34,11 @@ def operate(root: str, arguments: Dict[str, Any]) -> str:
     if operation is None:
         raise Refused("no such operation")
     name = arguments.get("path") or "."
-    path = os.path.realpath(os.path.join(root, name))
+    path = os.path.normpath(os.path.join(root, name))
+    if operation is _delete:  # a link itself, not what it leads to
+        path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    else:
+        path = os.path.realpath(path)
     if path != root and not path.startswith(root + os.sep):
         raise Refused("%s leads out of the workspace" % name)
     return operation(name, path, arguments)
@@ -105,14 +109,13 @@ def _list(name: str, path: str, arguments: Dict[str, Any]) -> str:  # noqa: ARG0
 
 
 def _delete(name: str, path: str, arguments: Dict[str, Any]) -> str:  # noqa: ARG001
-    named = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-    kind = _kind(named)
+    kind = _kind(path)
     if kind == "nothing":
         raise Refused("%s is not there" % name)
     if kind == "folder":
-        os.rmdir(named)
+        os.rmdir(path)
     else:
-        os.unlink(named)
+        os.unlink(path)
     return "deleted %s" % name
 
 
@@ -150,14 +153,13 @@ def _text(name: str, path: str) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise Refused("%s is not there" % name) from None
+    status = os.fstat(fd)
+    kind = _kind_of(status)
+    if kind != "file":
+        raise Refused("%s is a %s" % (name, kind))
+    if status.st_size > _LARGEST:
+        raise Refused("%s has %d bytes, and the most is %d" % (name, status.st_size, _LARGEST))
     with open(fd, "rb") as file:
-        status = os.fstat(fd)
-        kind = _kind_of(status)
-        if kind != "file":
-            raise Refused("%s is a %s" % (name, kind))
-        if status.st_size > _LARGEST:
-            sizes = (name, status.st_size, _LARGEST)
-            raise Refused("%s has %d bytes, and the most is %d" % sizes)
         data = file.read(_LARGEST)
     try:
         text = data.decode("utf-8")
