@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Iterator
 
+import docker
 import pytest
 
+from conveyor_sandbox.docker import DockerSandbox
+from conveyor_sandbox.image import DEFAULT_IMAGE
 from conveyor_sandbox.reports import Ended, Started, Status, UnitKey
-from tests.sandbox.conftest import Call, Lab, LabMaker
+from conveyor_sandbox.sandbox import SandboxSpec
+from tests.sandbox.conftest import Call, Lab, LabMaker, open_lab
 
 
 def send(lab: Lab, *units: str, is_open: bool = False) -> int:
@@ -259,3 +265,27 @@ def test_fork_bomb(make_lab: LabMaker) -> None:
         lab.checkpoint()
         assert lab.alive()
         assert commands(lab, "echo $x\n").stdout == "1\n"
+
+
+@pytest.fixture
+def without_bash() -> Iterator[str]:
+    """An image whose only shell is a plain `sh`."""
+    engine = docker.from_env()
+    text = f"FROM {DEFAULT_IMAGE}\nUSER 0\nRUN rm -f /bin/bash /usr/bin/bash\nUSER 1000\n"
+    image, _ = engine.images.build(fileobj=io.BytesIO(text.encode()), rm=True)
+    assert image.id is not None
+    yield image.id
+    engine.images.remove(image.id, force=True)
+
+
+@pytest.mark.docker
+def test_plain_sh(without_bash: str) -> None:
+    """Where there is no bash, `sh` does; its state cannot be saved, and that is said."""
+    with open_lab(DockerSandbox(SandboxSpec(image=without_bash))) as lab:
+        call = commands(lab, "x=5\ncd /tmp\nfalse\necho $? $x $0\n")
+        assert (call.stdout, call.stderr) == ("1 5 sh\n", "")
+        assert run(lab, "cat <<E\n$x\nE\n", "pwd\n").stdout == "5\n/tmp\n"
+        lab.checkpoint()
+        commands(lab, "x=6\n")
+        assert lab.roll_back().lost == ("variables of the shell",)
+        assert commands(lab, "echo ${x-none}\n").stdout == "none\n"

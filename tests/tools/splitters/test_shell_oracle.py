@@ -96,6 +96,15 @@ def test_release_of_examples(name: str) -> None:
     check_lines(text, found)
 
 
+@pytest.mark.skipif(shutil.which("dash") is None, reason="dash is the judge")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_plain_shell_agrees(name: str) -> None:
+    """A text that dash knows is cut into what dash finds complete, too."""
+    text = PROGRAMS[name]
+    if is_complete(text, "dash"):
+        assert all(is_complete(unit.text, "dash") for unit in units([text]))
+
+
 @pytest.mark.parametrize("name", INVALID)
 def test_invalid_examples(name: str) -> None:
     """What is complete before the invalid place is released, whatever follows."""
