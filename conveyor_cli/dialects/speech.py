@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,11 +32,15 @@ class Speech:
 
 
 def find_speech(
-    name: DialectName, tools: Mapping[str, Tool], also: str, template: str | None
+    name: DialectName,
+    tools: Mapping[str, Tool],
+    from_code: Collection[str],
+    also: str,
+    template: str | None,
 ) -> Speech:
     """The way of talking of that name; `auto`: what the model's chat template knows, or fences.
 
-    `also` is what the model is told besides how to call the tools.
+    Tools that are called `from_code`, which `also` tells of, are no fenced blocks.
     """
     if name == "auto":
         name = "hermes" if template and "<tool_call>" in template else "fences"
@@ -47,15 +51,18 @@ def find_speech(
             _paragraphs(hermes.instructions(list(tools.values())), also),
             Role.TOOL,
         )
-    tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
-    untagged = next(iter(tools)) if len(tools) == 1 else None
     if name == "plan" and PlanTool.name not in tools:
         raise UsageError("model.dialect: plan: the task has no plan tool: add it to tools")
-    told = {tool.name: tool.instructions for tool in tools.values()}
+    fenced = [tool for tool in tools.values() if tool.name not in from_code]
+    tags = {tag: tool.name for tool in fenced for tag in tool.tags}
+    code = [tool.name for tool in fenced if tool.argument is not None]
+    untagged = code[0] if len(code) == 1 else None
+    json = {tool.name for tool in fenced if tool.argument is None}
+    told = {tool.name: tool.instructions for tool in fenced}
     if name == "plan":
         told[PlanTool.name] = plan.INSTRUCTIONS
     return Speech(
-        lambda: (PlanDialect if PlanTool.name in tools else FenceDialect)(tags, untagged),
+        lambda: (PlanDialect if PlanTool.name in tools else FenceDialect)(tags, untagged, json),
         _paragraphs(*told.values(), also),
         Role.USER,
     )

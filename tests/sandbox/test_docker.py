@@ -292,7 +292,7 @@ def test_image_without_ctypes(engine: docker.DockerClient) -> None:
             assert lab.alive()
             (weakness,) = lab.sandbox.weaknesses
         strict = SandboxSpec(image=name, strict=True)
-        with pytest.raises(SandboxUnavailable, match="strict.*no ctypes"):
+        with pytest.raises(SandboxUnavailable, match=r"strict.*no ctypes"):
             open_lab(DockerSandbox(strict)).__enter__()
     finally:
         engine.api.remove_image(name)

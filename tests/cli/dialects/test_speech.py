@@ -29,7 +29,7 @@ def test_the_template_decides_unless_the_task_does(
     hermes: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     """`auto` speaks as the model was trained to; instructions and answers go with the dialect."""
-    speech = find_speech(name, TOOLS, "and more", template)
+    speech = find_speech(name, TOOLS, (), "and more", template)
     assert isinstance(speech.dialect(), HermesDialect if hermes else FenceDialect)
     assert speech.dialect() is not speech.dialect()
     assert speech.answers is (Role.TOOL if hermes else Role.USER)
