@@ -12,6 +12,7 @@ import platformdirs
 
 from conveyor_cli.backends.base import Backend, Progress
 from conveyor_cli.backends.models import ModelStore
+from conveyor_cli.backends.openai import OpenAIBackend
 from conveyor_cli.backends.precision import Device, Dtype, Quantization
 from conveyor_cli.backends.scripted import ScriptedBackend, split_script
 from conveyor_cli.backends.transformers import TransformersBackend
@@ -82,7 +83,12 @@ def make_parts(
         toolbox.tools,
         approval,
         lambda: find_speech(
-            task.model.dialect, toolbox.tools, toolbox.from_code, told, backend.template
+            task.model.dialect,
+            toolbox.tools,
+            toolbox.from_code,
+            told,
+            backend.template,
+            native=task.model.backend == "openai",
         ),
         settings,
         task.system,
@@ -114,7 +120,10 @@ def make_backend(model: ModelOptions) -> Backend:
     if model.backend == "scripted":
         assert model.script is not None
         return ScriptedBackend(read_script(model.script), rate=model.rate, chunk=model.chunk)
-
+    if model.backend == "openai":
+        assert model.base_url is not None
+        named = model.id if "id" in model.model_fields_set else None
+        return OpenAIBackend(model.base_url, named, timeout=model.timeout)
     return TransformersBackend(
         model.id,
         store=ModelStore(),

@@ -23,7 +23,7 @@ _ASK = "What is the answer?"
 
 def system_prompt(own: str | None, instructions: str) -> str:
     """The task's own system text, and what the model is told of its tools."""
-    return f"{own}\n\n{instructions}" if own else instructions
+    return "\n\n".join(filter(None, (own, instructions)))
 
 
 def observation(

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -50,6 +51,13 @@ def _said(prompt: str) -> str:
     return prompt
 
 
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)  # raises ValueError for one that is none
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError(f"not a web address: {text!r} (write http://localhost:8000/v1)")
+    return text
+
+
 def _inside(path: str) -> str:
     """A path that stays in the workspace."""
     pure = PurePosixPath(path)
@@ -66,6 +74,7 @@ def _module(name: str) -> str:
 
 
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 ModuleName = Annotated[str, AfterValidator(_module)]
 Choice = Annotated[ToolChoice, BeforeValidator(read_choice)]
 WorkspacePath = Annotated[str, AfterValidator(_inside)]
@@ -80,7 +89,7 @@ class _Section(BaseModel):
 class ModelOptions(_Section):
     """Which model decodes, and how."""
 
-    backend: Literal["transformers", "scripted"] = "transformers"
+    backend: Literal["transformers", "openai", "scripted"] = "transformers"
     id: str = "smollm2-135m"
     quantization: Literal["none", "int8", "nf4", "fp4"] = "none"
     dialect: DialectName = "auto"
@@ -93,6 +102,8 @@ class ModelOptions(_Section):
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float | None = Field(None, gt=0)
     seed: int | None = None
+    base_url: WebAddress | None = None
+    timeout: Seconds = 300.0
     script: Path | None = None
     rate: float = Field(60.0, gt=0, allow_inf_nan=False)
     chunk: int = Field(4, ge=1)
@@ -113,6 +124,14 @@ class ModelOptions(_Section):
     def _script_for_scripted(self) -> ModelOptions:
         if self.backend == "scripted" and self.script is None:
             raise ValueError("backend scripted needs a script: name a file with --script")
+        return self
+
+    @model_validator(mode="after")
+    def _address_for_openai(self) -> ModelOptions:
+        if self.backend == "openai" and self.base_url is None:
+            raise ValueError("backend openai needs the server's address: give it with --base-url")
+        if self.dialect == "native" and self.backend != "openai":
+            raise ValueError("dialect native is what servers write: it needs backend openai")
         return self
 
 
