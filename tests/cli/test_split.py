@@ -52,3 +52,21 @@ def test_an_unknown_language(conveyor: Command) -> None:
     done = conveyor("split", "-", "--language", "cobol", stdin="")
     assert done.code == 2
     assert "python" in done.err
+
+
+def test_sql(conveyor: Conveyor) -> None:
+    """The database decides what is one statement; what is not SQL is told."""
+    text = "select E'a\\';'; select 2"
+    units = {}
+    for dialect in ("postgresql", "sqlite"):
+        done = conveyor(
+            "split", "-", "--language", "sql", "--dialect", dialect, "--json", stdin=text
+        )
+        units[dialect] = [it["text"] for it in json.loads(done.stdout)]
+    assert units["postgresql"] == ["select E'a\\';';", " select 2"]
+    assert units["sqlite"] == ["select E'a\\';", "'; select 2"]
+    done = conveyor("split", "-", "--language", "sql", "--dialect", "oracle", stdin="")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    done = conveyor("split", "-", "--language", "sql", stdin=".tables\n")
+    assert done.returncode == 2
+    assert "sqlite_schema" in done.stderr

@@ -23,6 +23,7 @@ _BUILT_IN = {
     "sql": "conveyor_tools.sql:SqlTool",
     "shell": "conveyor_tools.shell:ShellTool",
     "plan": "conveyor_tools.plan:PlanTool",
+    "search": "conveyor_tools.search:Search",
     "http": "conveyor_tools.http:Http",
     "calculator": "conveyor_tools.calculator:calculator",
 }
