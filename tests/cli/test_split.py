@@ -54,19 +54,17 @@ def test_an_unknown_language(conveyor: Command) -> None:
     assert "python" in done.err
 
 
-def test_sql(conveyor: Conveyor) -> None:
+def test_sql(conveyor: Command) -> None:
     """The database decides what is one statement; what is not SQL is told."""
     text = "select E'a\\';'; select 2"
-    units = {}
-    for dialect in ("postgresql", "sqlite"):
-        done = conveyor(
-            "split", "-", "--language", "sql", "--dialect", dialect, "--json", stdin=text
-        )
-        units[dialect] = [it["text"] for it in json.loads(done.stdout)]
-    assert units["postgresql"] == ["select E'a\\';';", " select 2"]
-    assert units["sqlite"] == ["select E'a\\';", "'; select 2"]
-    done = conveyor("split", "-", "--language", "sql", "--dialect", "oracle", stdin="")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    done = conveyor("split", "-", "--language", "sql", stdin=".tables\n")
-    assert done.returncode == 2
-    assert "sqlite_schema" in done.stderr
+    sql = ["split", "-", "--language", "sql", "--dialect"]
+    cut = {
+        dialect: [unit["text"] for unit in conveyor(*sql, dialect, "--json", stdin=text).json]
+        for dialect in ("postgresql", "sqlite")
+    }
+    assert cut["postgresql"] == ["select E'a\\';';", " select 2"]
+    assert cut["sqlite"] == ["select E'a\\';", "'; select 2"]
+    assert conveyor(*sql, "oracle", stdin="").code == 2
+    done = conveyor(*sql, "sqlite", stdin=".tables\n")
+    assert done.code == 2
+    assert "sqlite_schema" in done.err
