@@ -128,6 +128,7 @@ def test_shell_counts_while_the_report_is_written(sandbox: str, tmp_path: Path) 
     assert report["calls"][0]["units"][4]["finished_at"] < stopped
 
 
+@pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_research_asks_several_tools_at_once(sandbox: str, tmp_path: Path) -> None:
     """Those that change nothing side by side, the others in their order; one turn for all."""
     report, journal = run_task("research.yaml", sandbox, tmp_path)
