@@ -22,10 +22,9 @@ from conveyor_cli.backends.base import Sampling
 from conveyor_cli.dialects.speech import DialectName
 from conveyor_cli.engine.approval import Approve
 from conveyor_cli.engine.policy import Mode
+from conveyor_cli.tool_choice import ToolChoice, read_choice
 from conveyor_sandbox.rooms import least_memory
 from conveyor_sandbox.sandbox import MIB, Limits
-from conveyor_tools.loading import Reference
-from conveyor_tools.registry import tool_names
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
 _LONGEST_PART = 255
@@ -44,14 +43,6 @@ def _size(value: object) -> object:
             float(match[1]) * {"": 1, "k": 1024, "m": MIB, "g": 1024 * MIB}[match[2].lower()]
         )
     return value
-
-
-def _known_tool(name: str) -> str:
-    if ":" in name:
-        return str(Reference.parse(name))
-    if name not in tool_names():
-        raise ValueError(f"no tool is called {name!r} (there is: {', '.join(tool_names())})")
-    return name
 
 
 def _said(prompt: str) -> str:
@@ -83,9 +74,9 @@ def _module(name: str) -> str:
 
 
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
-ToolName = Annotated[str, AfterValidator(_known_tool)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 ModuleName = Annotated[str, AfterValidator(_module)]
+Choice = Annotated[ToolChoice, BeforeValidator(read_choice)]
 WorkspacePath = Annotated[str, AfterValidator(_inside)]
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 """About twelve days at most: clocks and system calls count no further."""
@@ -236,7 +227,7 @@ class Task(_Section):
     prompt: Annotated[str, AfterValidator(_said)]
     system: str | None = None
     model: ModelOptions = ModelOptions()
-    tools: tuple[ToolName, ...] = ("python",)
+    tools: tuple[Choice, ...] = (ToolChoice("python"),)
     sandbox: SandboxOptions = SandboxOptions()
     workspace: WorkspaceOptions | None = None
     save_files: Path | None = None
@@ -261,7 +252,4 @@ def task_paths(settings: dict[str, Any]) -> list[tuple[Any, Any]]:
     if isinstance(sandbox, dict) and isinstance(sandbox.get("files"), dict):
         files = sandbox["files"]
         places += [(files, key) for key, value in files.items() if isinstance(value, str)]
-    tools = settings.get("tools")
-    if isinstance(tools, list):  # those in files: `./mytools.py:weather`
-        places += [(tools, index) for index, name in enumerate(tools) if ".py:" in str(name)]
     return places

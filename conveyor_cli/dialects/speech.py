@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,17 +34,24 @@ class Speech:
 
 
 def find_speech(
-    name: DialectName, tools: Mapping[str, Tool], also: str, template: str | None, *, native: bool
+    name: DialectName,
+    tools: Mapping[str, Tool],
+    from_code: Collection[str],
+    also: str,
+    template: str | None,
+    *,
+    native: bool,
 ) -> Speech:
     """The way of talking of that name; `auto`: what the model's chat template knows, or fences.
 
-    `also` is what the model is told besides how to call the tools. `native`: the backend's server
-    marks calls itself, which is what `auto` takes then.
+    Tools that are called `from_code`, which `also` tells of, are no fenced blocks. `native`: the
+    backend's server marks calls itself, which is what `auto` takes then.
     """
     if name == "auto":
         name = "native" if native else _known_to(template or "")
     if name in ("fences", "plan"):
-        return _blocks(tools, also, plans=name == "plan")
+        fenced = [tool for tool in tools.values() if tool.name not in from_code]
+        return _blocks(fenced, also, plans=name == "plan")
     arguments = {tool.name: tool.argument for tool in tools.values()}
     told = list(tools.values())
     makers: dict[DialectName, Callable[[], Dialect]] = {
@@ -80,17 +87,20 @@ def _known_to(template: str) -> DialectName:
     return "fences"
 
 
-def _blocks(tools: Mapping[str, Tool], also: str, *, plans: bool) -> Speech:
+def _blocks(fenced: Sequence[Tool], also: str, *, plans: bool) -> Speech:
     """Calls are fenced blocks, and plan blocks where there is a tool for them."""
-    tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
-    untagged = next(iter(tools)) if len(tools) == 1 else None
-    if plans and PlanTool.name not in tools:
+    told = {tool.name: tool.instructions for tool in fenced}
+    has_plan = PlanTool.name in told
+    if plans and not has_plan:
         raise UsageError("model.dialect: plan: the task has no plan tool: add it to tools")
-    told = {tool.name: tool.instructions for tool in tools.values()}
+    tags = {tag: tool.name for tool in fenced for tag in tool.tags}
+    code = [tool.name for tool in fenced if tool.argument is not None]
+    untagged = code[0] if len(code) == 1 else None
+    json = {tool.name for tool in fenced if tool.argument is None}
     if plans:
         told[PlanTool.name] = plan.INSTRUCTIONS
     return Speech(
-        lambda: (PlanDialect if PlanTool.name in tools else FenceDialect)(tags, untagged),
+        lambda: (PlanDialect if has_plan else FenceDialect)(tags, untagged, json),
         _paragraphs(*told.values(), also),
         Role.USER,
     )

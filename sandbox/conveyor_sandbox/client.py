@@ -36,6 +36,8 @@ _ANSWERS = Finished | Skipped | Ended | Checkpoint | RolledBack
 _PINGS = 5
 _GRACE = 10.0
 """Seconds beyond a unit's own limit that the guest has to report its end."""
+_MOST_UNSENT = 64 * 1024 * 1024
+"""Bytes of replies that are kept for a guest that does not read them."""
 _TICK = 1.0
 """Seconds between two looks at a guest that owes us an answer."""
 
@@ -165,6 +167,9 @@ class GuestClient:
     def reply(self, number: int, text: str, *, ok: bool) -> None:
         """Answer a call of one of our functions: with its result as JSON, or with what is wrong."""
         self._called.discard(number)
+        if self._channel.unsent > _MOST_UNSENT:
+            self._give_up("the sandbox does not take what it asked for")
+            return
         self._send({"op": "reply", "id": number, "ok": ok, "text": text})
 
     def check(self, call: int, text: str) -> None:
@@ -275,7 +280,10 @@ class GuestClient:
             await asyncio.sleep(_TICK)
             owes = self._owed > 0 and not self._called  # else it may be waiting for us
             self._silent = self._silent + _TICK if owes else 0.0
-        self._reason = f"the sandbox did not answer within {self._patience:g} s"
+        self._give_up(f"the sandbox did not answer within {self._patience:g} s")
+
+    def _give_up(self, reason: str) -> None:
+        self._reason = reason
         self._given_up = True
         if self._listening is not None:
             self._listening.cancel()

@@ -20,6 +20,7 @@ GROUP = "conveyor.tools"
 
 _BUILT_IN = {
     "python": "conveyor_tools.python:PythonTool",
+    "sql": "conveyor_tools.sql:SqlTool",
     "shell": "conveyor_tools.shell:ShellTool",
     "plan": "conveyor_tools.plan:PlanTool",
     "http": "conveyor_tools.http:Http",

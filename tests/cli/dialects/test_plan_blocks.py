@@ -54,7 +54,7 @@ CALLS = {
     "with blanks and CR": (">>> \t\r\n$1 = f()\r\n<<< \r\n", "", "$1 = f()\r\n"),
     "indented": (f"- so:\n  >>>\n  {STEPS.splitlines()[0]}\n  <<<\n", "- so:\n",
                  STEPS.splitlines()[0] + "\n"),
-    "longer": (f">>>>\n{STEPS}<<<<\n", "", STEPS),
+    "longer": (f">>>>\n{STEPS}<<<\n<<<<\n", "", f"{STEPS}<<<\n"),
     "in the string": ('>>>\n$1 = f("""\n<<<\n""")\n<<<\n', "", '$1 = f("""\n<<<\n""")\n'),
     "no newline at the end": (f">>>\n{STEPS}<<<", "", STEPS),
     "not closed": (f">>>\n{STEPS}", "", STEPS),
@@ -71,7 +71,7 @@ def test_calls_in_every_two_and_three_deltas(name: str) -> None:
     response, prose, text = CALLS[name]
     whole = read([response])
     assert whole[:4] == (prose, "plan", text, True)
-    assert "".join(whole[4]) in (text, "")  # of a string that never ends there are none
+    assert text.startswith("".join(whole[4]))
     for first, second in itertools.combinations_with_replacement(range(len(response) + 1), 2):
         deltas = [response[:first], response[first:second], response[second:]]
         assert read(deltas) == whole

@@ -40,7 +40,7 @@ def test_the_template_decides_unless_the_task_does(
     name: DialectName, template: str | None, dialect: type
 ) -> None:
     """`auto` speaks as the model was trained to; instructions and answers go with the dialect."""
-    speech = find_speech(name, TOOLS, "and more", template, native=False)
+    speech = find_speech(name, TOOLS, (), "and more", template, native=False)
     assert isinstance(speech.dialect(), dialect)
     assert speech.dialect() is not speech.dialect()
     assert speech.answers is (Role.USER if dialect is FenceDialect else Role.TOOL)
@@ -51,21 +51,21 @@ def test_the_template_decides_unless_the_task_does(
 
 def test_a_server_marks_calls_itself_unless_the_task_says_otherwise() -> None:
     """It is told of the tools, so that nothing need be said in words."""
-    speech = find_speech("auto", TOOLS, "", None, native=True)
+    speech = find_speech("auto", TOOLS, (), "", None, native=True)
     assert isinstance(speech.dialect(), NativeDialect)
     assert speech.instructions == ""
     (offered,) = speech.offered
     assert offered["function"]["name"] == "python"
     assert offered["function"]["parameters"]["required"] == ["code"]
-    assert not find_speech("fences", TOOLS, "", None, native=True).offered
+    assert not find_speech("fences", TOOLS, (), "", None, native=True).offered
 
 
 @pytest.mark.parametrize("name", ["hermes", "mistral", "llama"])
 def test_the_model_is_told_of_tools_once(name: DialectName) -> None:
     """By its own template, or by us where that does not do it."""
-    told = find_speech(name, TOOLS, "", "no such thing", native=False)
+    told = find_speech(name, TOOLS, (), "", "no such thing", native=False)
     assert '"name": "python"' in told.instructions
     assert not told.offered
-    offered = find_speech(name, TOOLS, "", "{% for tool in tools %}", native=False)
+    offered = find_speech(name, TOOLS, (), "", "{% for tool in tools %}", native=False)
     assert offered.instructions == ""
     assert [json.loads(json.dumps(it)) for it in offered.offered] == list(offered.offered)
