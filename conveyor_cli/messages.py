@@ -15,13 +15,15 @@ _SHOWN = 4000
 """Characters of each part that the model is shown; of longer ones, the beginning and the end."""
 
 
+_QUIET = {"python": "The code ran without output. Use print() to see a value."}
+"""What is said of code that shows nothing, by its language."""
 _ASK = "What is the answer?"
 """What follows a success. Without a question, small models write the same code again."""
 
 
 def system_prompt(own: str | None, instructions: str) -> str:
     """The task's own system text, and what the model is told of its tools."""
-    return f"{own}\n\n{instructions}" if own else instructions
+    return "\n\n".join(filter(None, (own, instructions)))
 
 
 def observation(
@@ -30,6 +32,7 @@ def observation(
     last_unit: int | None,
     output: dict[Stream, str],
     *,
+    language: str,
     crashed: bool,
     lost: Sequence[str],
     ask: bool,
@@ -53,7 +56,7 @@ def observation(
     elif parts and ask:
         parts.append(_ASK)
     elif not parts:
-        parts.append("The code ran without output. Use print() to see a value.")
+        parts.append(_QUIET.get(language, "It ran without output."))
     if crashed and not _sandbox_died(outcome):
         parts.append("Variables are what they were before this code; files stay as they are.")
     parts += [f"Gone, too: {', '.join(lost)}."] if lost else []

@@ -15,6 +15,7 @@ import platformdirs
 import typer
 
 from conveyor_cli.errors import UsageError
+from conveyor_cli.tool_choice import ToolChoice
 from conveyor_cli.views.text import one_line
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.loading import Code, Reference, read
@@ -43,12 +44,7 @@ class TrustStore:
             raise UsageError(f"{self._path}: cannot be written: {error.strerror}") from None
 
 
-def references(names: Iterable[str]) -> list[Reference]:
-    """The tools of a task that are code of the user's."""
-    return [Reference.parse(name) for name in names if ":" in name]
-
-
-def require_trust(names: Iterable[str], *, given: bool) -> None:
+def require_trust(choices: Iterable[ToolChoice], *, given: bool) -> None:
     """See to it that the user trusts the code of a task's tools, none of which has been run.
 
     `given`: the user has said so on the command line. Otherwise they are asked on a terminal.
@@ -57,17 +53,22 @@ def require_trust(names: Iterable[str], *, given: bool) -> None:
         UsageError: they do not, cannot be asked, or the code cannot be found.
     """
     store = TrustStore()
-    for reference in references(names):
+    for choice in choices:
+        reference = choice.reference
+        if reference is None:
+            continue
         try:
             code = read(reference)
         except ToolLoadError as error:
-            raise UsageError(f"tools: {error}") from None
+            raise UsageError(choice.complaint(error)) from None
         if code in store:
             continue
         if not given and not _ask(reference, code):
             raise UsageError(
-                f"tools: {reference} would run code of this machine: read it, then trust it "
-                "with --trust"
+                choice.complaint(
+                    f"{reference} would run code of this machine: read it, then trust it with "
+                    "--trust"
+                )
             )
         store.add(reference, code)
 

@@ -14,7 +14,7 @@ from conveyor_cli.errors import UsageError
 if TYPE_CHECKING:
     from conveyor_tools.splitters.base import Splitter
 
-_LANGUAGES = ("python", "plan")
+_LANGUAGES = ("python", "shell", "plan")
 
 
 def split(
@@ -70,6 +70,10 @@ def _splitter(language: str, python: str) -> Splitter:
         from conveyor_tools.splitters.python import PythonSplitter
 
         return PythonSplitter(_version(python))
+    if language == "shell":
+        from conveyor_tools.splitters.shell import ShellSplitter
+
+        return ShellSplitter()
     if language == "plan":
         from conveyor_tools.splitters.plan import PlanSplitter
 

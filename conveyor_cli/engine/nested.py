@@ -128,11 +128,12 @@ class NestedCalls:
             arguments = None
         if not isinstance(arguments, dict):
             return _refused("the arguments are not plain data")
-        if function.effects is not Effects.PURE:
+        effects = function.effects_of(arguments)
+        if effects is not Effects.PURE:
             why = await self._why_not(caller)
             if why:
                 return _refused(f"{function.name} was not called: {why}")
-        refusal = await self._approval.refusal(function.name, function.effects, facts.arguments)
+        refusal = await self._approval.refusal(function.name, effects, facts.arguments)
         if refusal is not None:
             return _refused(refusal)
         async with self._slots:

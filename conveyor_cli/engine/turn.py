@@ -282,6 +282,7 @@ class Turn:
                     call.units,
                     call.last_unit,
                     call.output,
+                    language=call.tool.language if isinstance(call, OpenCall) else "",
                     crashed=call.crashed,
                     lost=lost,
                     ask=self._answers is Role.USER,

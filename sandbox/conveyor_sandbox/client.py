@@ -135,10 +135,20 @@ class GuestClient:
         self._owed += 1
         self._send(frame)
 
-    def end(self, call: int) -> None:
+    def run_command(self, unit: UnitKey, text: str, *, is_open: bool) -> None:
+        """The same in the shell. `is_open`: the text may end within a command."""
+        frame = {"op": "run", "tool": "shell", "call": unit.call, "index": unit.index}
+        self._owed += 1
+        self._send({**frame, "text": text, "open": is_open})
+
+    def prepare_shell(self) -> None:
+        """The shell will be needed."""
+        self._send({"op": "prepare"})
+
+    def end(self, call: int, tool: str = "python") -> None:
         """The call's text is complete: check it as a whole and show its last value."""
         self._owed += 1
-        self._send({"op": "end", "call": call})
+        self._send({"op": "end", "call": call, "tool": tool})
 
     def cancel(self, call: int) -> None:
         """Interrupt what runs of the call, and skip the rest of it."""

@@ -67,3 +67,47 @@ def test_calculator_is_asked_while_the_code_is_decoded(sandbox: str, tmp_path: P
     assert [nested["status"] for nested in call["nested"]] == ["ok"] * 3
     stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
     assert call["nested"][0]["finished_at"] < stopped
+
+
+def test_validation_stops_each_wrong_call_where_it_is_wrong() -> None:
+    """In both modes the model is told the same; partially, less than half is decoded for it."""
+    reports = {}
+    for mode in ("partial", "sequential"):
+        command = [Path(sys.executable).parent / "conveyor", "run", ROOT / "tasks/validation.yaml"]
+        ended = subprocess.run(
+            [*map(str, command), "--json", "--trust", "--mode", mode, "--rate", "2000"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        reports[mode] = json.loads(ended.stdout)
+    told = [
+        [(call["status"], call["result"], call["error"]) for call in report["calls"]]
+        for report in reports.values()
+    ]
+    assert told[0] == told[1]
+    assert [status for status, _, _ in told[0]] == [*["rolled_back"] * 4, "ok"]
+    assert [error and error["message"].split(": ")[0] for _, _, error in told[0]] == [
+        "shipping",
+        "lines.0.quantity",
+        "no argument is called 'p'… (arguments",
+        "lines",
+        None,
+    ]
+    tokens = {mode: report["metrics"]["tokens"] for mode, report in reports.items()}
+    assert tokens["partial"] < tokens["sequential"] / 2
+
+
+def test_planning_calculates_side_by_side(tmp_path: Path) -> None:
+    """Without a sandbox; each step as soon as those that it uses have ended, no sooner."""
+    report, journal = run_task("planning.yaml", "docker", tmp_path)
+    (call,) = report["calls"]
+    assert call["result"] == "1094.5944"
+    assert not [record for record in journal if record["event"] == "sandbox_started"]
+    stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
+    units = call["units"]
+    assert units[0]["started_at"] < stopped
+    for index, uses in ((3, (0, 2)), (4, (1,)), (5, (3,))):
+        ends = [units[it]["finished_at"] for it in uses]
+        assert units[index]["started_at"] >= max(units[index]["ready_at"], *ends)

@@ -5,15 +5,28 @@ A server is either a command, run as a child of this program, or a URL.
 
 from __future__ import annotations
 
+import asyncio
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import Effects, FunctionTool
+from conveyor_tools.side_loop import SideLoop
 from conveyor_tools.variables import filled
+
+if TYPE_CHECKING:
+    from conveyor_tools.mcp_server import Offered, Server
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Filled = Annotated[str, AfterValidator(filled)]
@@ -54,6 +67,11 @@ class McpOptions(BaseModel):
         return self
 
     @property
+    def label(self) -> str:
+        """What the user calls it."""
+        return self.name or self.url or shlex.join(self.command or ())
+
+    @property
     def runs(self) -> str | None:
         """The command line that runs on this machine, which the user has to trust; or None."""
         if self.command is None:
@@ -63,29 +81,70 @@ class McpOptions(BaseModel):
         return f"{shlex.join(self.command)}{where}{names and ' with'}{names}"
 
 
-class McpServer:
-    """A server of a task, for one conversation.
+def read_options(written: Mapping[str, Any], base: Path | None = None) -> McpOptions:
+    """The options of a task. A command runs in `base`, the task's folder, if it says no other.
 
-    `start` it as early as possible, while the model loads; then its tools are known.
+    Raises:
+        ToolLoadError: an option is unknown or wrong; the message names it.
+    """
+    try:
+        options = McpOptions.model_validate(dict(written))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, ("mcp", *first["loc"])))
+        message = first["msg"].removeprefix("Value error, ")
+        raise ToolLoadError(f"{place}: {message}") from None
+    if options.command is None or base is None:
+        return options
+    return options.model_copy(update={"cwd": base / (options.cwd or Path()).expanduser()})
+
+
+class McpServer:
+    """A server of a task, which starts at once, beside whatever else there is to do.
+
+    It has a loop of its own: what it sends, however much, does not hold up decoding, and it stays
+    from one conversation of the program to the next.
     """
 
     def __init__(self, options: McpOptions) -> None:
-        from conveyor_tools.mcp_server import Server  # noqa: PLC0415 - it imports the SDK
-
         self._options = options
-        self._server = Server(options)
+        self._server: Server | None = None
+        self._loop = SideLoop("mcp")
+        self._offered = self._loop.begin(self._open())
 
-    async def tools(self, taken: Collection[str] = ()) -> list[FunctionTool]:
-        """Start the server and make a tool of each that it offers; none has a name in `taken`.
+    async def ready(self) -> None:
+        """Wait until its tools are known, or known not to come, which `tools` then says."""
+        await asyncio.wait([asyncio.wrap_future(self._offered)])
+
+    def tools(self, taken: Collection[str] = ()) -> list[FunctionTool]:
+        """A tool of each that it offers; none has a name in `taken`. Waits until they are known.
 
         Raises:
-            ToolLoadError: it does not start, or what it offers will not do. In one line.
+            ToolLoadError: it did not start, or what it offers will not do. In one line.
         """
-        from conveyor_tools.mcp_tools import make_tools  # noqa: PLC0415
+        from conveyor_tools.mcp_tools import McpFunction, make_tools  # noqa: PLC0415
 
-        offered = await self._server.offered()
-        return make_tools(self._server, self._options, offered, taken)
+        offered = self._offered.result()
+        server = self._server
+        assert server is not None
+
+        def function(name: str) -> McpFunction:
+            return McpFunction(server, self._loop, name)
+
+        return make_tools(self._options, offered, taken, function)
 
     async def close(self) -> None:
         """End it, with all its children."""
-        await self._server.close()
+        self._offered.cancel()
+        await self._loop.run(self._end())
+        self._loop.stop()
+
+    async def _open(self) -> Offered:
+        from conveyor_tools.mcp_server import Server  # noqa: PLC0415 - slow: it imports the SDK
+
+        self._server = Server(self._options)
+        return await self._server.offered()
+
+    async def _end(self) -> None:
+        if self._server is not None:
+            await self._server.close()

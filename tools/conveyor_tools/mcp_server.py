@@ -132,11 +132,6 @@ class Server:
         logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it writes tracebacks to stderr
         logging.getLogger("client").setLevel(logging.CRITICAL)
 
-    @property
-    def label(self) -> str:
-        """What the user calls it."""
-        return self._options.name or self._options.url or " ".join(self._options.command or ())
-
     async def offered(self) -> Offered:
         """Start it, and ask what it offers.
 
@@ -144,7 +139,7 @@ class Server:
             ToolLoadError: in one line.
         """
         if not _is_there(self._options):
-            raise ToolLoadError(f"mcp: {self.label}: there is no such program")
+            raise ToolLoadError(f"mcp: {self._options.label}: there is no such program")
         connection = self._connected()
         try:
             async with asyncio.timeout(self._options.start_timeout):
@@ -152,7 +147,9 @@ class Server:
                 tools = await _listed(client)
         except Exception as problem:
             await self.close()
-            raise ToolLoadError(f"mcp: {self.label}: {connection.why(problem)}") from problem
+            raise ToolLoadError(
+                f"mcp: {self._options.label}: {connection.why(problem)}"
+            ) from problem
         info = client.server_info
         return Offered(info.name if info is not None else "", tools)
 

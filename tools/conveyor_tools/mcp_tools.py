@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mcp.types import Tool
@@ -16,6 +16,7 @@ from conveyor_tools.function import FunctionTool
 from conveyor_tools.mcp_content import value_of
 from conveyor_tools.mcp_schema import SchemaSignature
 from conveyor_tools.mcp_server import Offered, Server
+from conveyor_tools.side_loop import SideLoop
 from conveyor_tools.signature import is_taken
 
 if TYPE_CHECKING:
@@ -33,33 +34,35 @@ _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 
 
 class McpFunction:
-    """One tool of a server, called as a function is."""
+    """One tool of a server, called as a function is. The server runs in a loop of its own."""
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: Server, loop: SideLoop, name: str) -> None:
         self._server = server
+        self._loop = loop
         self._name = name
 
     async def prepare(self) -> None:
         """Start the server again if it died."""
-        await self._server.prepare()
+        await self._loop.run(self._server.prepare())
 
     async def __call__(self, **arguments: Any) -> Any:
-        return value_of(await self._server.call(self._name, arguments))
-
-    async def close(self) -> None:
-        """End the server. The first of its tools that is closed does."""
-        await self._server.close()
+        return value_of(await self._loop.run(self._server.call(self._name, arguments)))
 
 
 def make_tools(
-    server: Server, options: McpOptions, offered: Offered, taken: Collection[str]
+    options: McpOptions,
+    offered: Offered,
+    taken: Collection[str],
+    function: Callable[[str], McpFunction],
 ) -> list[FunctionTool]:
     """The tools that the task wants of those that are offered. None has a name in `taken`.
+
+    `function` gives what calls a tool of the server.
 
     Raises:
         ToolLoadError: one will not do, or is not there, or they are too many.
     """
-    wanted = _wanted(server, options, offered.tools)
+    wanted = _wanted(options, offered.tools)
     effects = {tool.name: _effects(tool, options) for tool in wanted}
     writes = any(effect is not Effects.PURE for effect in effects.values())
     prefix = options.name or _identifier(offered.name)[:20].strip("_") or "mcp"
@@ -75,17 +78,17 @@ def make_tools(
         try:
             signature = SchemaSignature(cleaned(tool.input_schema))
         except ValueError as error:
-            raise ToolLoadError(f"mcp: {server.label}: {tool.name}: {error}") from None
+            raise ToolLoadError(f"mcp: {options.label}: {tool.name}: {error}") from None
         described = clean(tool.description or tool.title or "", _LONGEST_DESCRIPTION)
         description = described or f"The tool {tool.name} of an MCP server."
         declaration = Declaration(effect, options.timeout)
-        call = McpFunction(server, tool.name)
+        call = function(tool.name)
         made.append(FunctionTool(name, description, declaration, signature, call))
     return made
 
 
-def _wanted(server: Server, options: McpOptions, tools: list[Tool]) -> list[Tool]:
-    where = f"mcp: {server.label}"
+def _wanted(options: McpOptions, tools: list[Tool]) -> list[Tool]:
+    where = f"mcp: {options.label}"
     by_name = {tool.name: tool for tool in tools}
     for name in (*(options.tools or ()), *options.effects):
         if name not in by_name:

@@ -169,7 +169,7 @@ class PlanRun:
         except ToolError as problem:
             refused = Failure("exception", "ToolError", str(problem))
         effects = function.effects_of(arguments)
-        if refused is None and effects is not Effects.PURE:
+        if refused is None:
             text = json.dumps(arguments, ensure_ascii=False)
             why = await self._refusal(function.name, effects, text)
             refused = None if why is None else Failure("denied", "ToolError", why)

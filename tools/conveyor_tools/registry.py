@@ -20,6 +20,8 @@ GROUP = "conveyor.tools"
 
 _BUILT_IN = {
     "python": "conveyor_tools.python:PythonTool",
+    "sql": "conveyor_tools.sql:SqlTool",
+    "shell": "conveyor_tools.shell:ShellTool",
     "plan": "conveyor_tools.plan:PlanTool",
     "http": "conveyor_tools.http:Http",
     "calculator": "conveyor_tools.calculator:calculator",

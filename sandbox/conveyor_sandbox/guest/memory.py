@@ -31,12 +31,10 @@ class MemoryWatch:
         self._limit = limit
         self._next = time.monotonic()
 
-    def left(self, other: Optional[float]) -> Optional[float]:
-        """Seconds until the next look, if that is sooner than the other time."""
-        if self._limit is None:
-            return other
-        left = max(0.0, self._next - time.monotonic())
-        return left if other is None else min(left, other)
+    @property
+    def look_within(self) -> Optional[float]:
+        """Seconds until the next look; None: nobody looks."""
+        return None if self._limit is None else max(0.0, self._next - time.monotonic())
 
     def is_exceeded(self, spared: Optional[int]) -> bool:
         """Look, if it is time to: whether all but the spared process hold too much."""

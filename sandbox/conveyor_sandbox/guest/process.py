@@ -42,7 +42,7 @@ class Process:
         control.setblocking(False)  # noqa: FBT003 - its only signature
         self.pid = pid
         self.control = control
-        self._oom_kills = _count_oom_kills()
+        self._oom_kills = count_oom_kills()
         self._frames = FrameDecoder(LONGEST)
         self._unsent = b""
 
@@ -92,7 +92,7 @@ class Process:
                 return failed("error", "crash", "RuntimeError", "the code broke the interpreter")
             return failed("error", "exit", "SystemExit", "the interpreter ended, code %d" % code)
         number = os.WTERMSIG(status)
-        if number == signal.SIGKILL and _count_oom_kills() != self._oom_kills:
+        if number == signal.SIGKILL and count_oom_kills() != self._oom_kills:
             return failed("error", "memory", "MemoryError", "killed: out of memory")
         try:
             name = signal.Signals(number).name
@@ -178,7 +178,7 @@ def _prepare_interpreter() -> None:
     sys.stderr.reconfigure(errors="backslashreplace", **options)  # type: ignore[union-attr]
 
 
-def _count_oom_kills() -> Optional[int]:
+def count_oom_kills() -> Optional[int]:
     """Processes of this sandbox that the kernel killed to free memory; None if it does not tell."""
     for path in _OOM_COUNTERS:
         with contextlib.suppress(OSError), open(path) as file:

@@ -39,6 +39,18 @@ async def send(to: str) -> str:
     return to
 
 
+@tool(effects="external")
+class Fetch:
+    """Fetch; a read is pure."""
+
+    def effects_of(self, arguments: dict[str, str]) -> str:
+        return "pure" if arguments["how"] == "read" else "external"
+
+    async def __call__(self, how: str) -> str:
+        RAN.append(f"fetch {how}")
+        return how
+
+
 class Desk:
     """A call, and the session that its code calls from: what it is told, in order."""
 
@@ -57,7 +69,7 @@ class Desk:
                 return ask(name)
 
             approval.ask = answer
-        functions = {it.__name__: function_tool(it, "") for it in (look, draft, send)}
+        functions = {it.__name__: function_tool(it, "") for it in (look, draft, send, Fetch)}
         self.nested = NestedCalls(functions, approval, self)
         self.nested.open(self)
         RAN.clear()
@@ -128,6 +140,18 @@ def test_only_pure_functions_run_before_the_call_is_complete_and_valid() -> None
         await settle()
         assert sorted(RAN) == ["draft b", "look a", "send c"]
         assert desk.replies[3] == (True, '"c"')
+
+
+def test_what_a_call_does_can_depend_on_its_arguments() -> None:
+    """The tool says so; arguments that it cannot make sense of are not pure."""
+
+    @at_desk()
+    async def _(desk: Desk) -> None:
+        for number, arguments in enumerate(('{"how": "read"}', '{"how": "write"}', "{}"), 1):
+            await desk.call(number, "Fetch", arguments)
+        assert (RAN, [*desk.replies]) == (["fetch read"], [1])
+        await desk.complete("text")
+        assert RAN == ["fetch read", "fetch write"]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ TOOLS = {
 def answer_call(params: dict[str, Any]) -> dict[str, Any] | None:  # noqa: C901, PLR0912 - a list
     text = params.get("arguments", {}).get("text", "")
     match MODE:
-        case "never":
+        case "never" | "listens":
             return None
         case "huge":
             return {"content": [{"type": "text", "text": "0123456789" * 1_000_000}]}
@@ -133,6 +133,9 @@ def main() -> None:
     if MODE == "floods-stderr":
         sys.stderr.write("noise\n" * 1_000_000)
     for line in sys.stdin:
+        if MODE == "listens":
+            with Path(sys.argv[2]).open("a") as heard:
+                heard.write(line)
         answer(json.loads(line))
     while MODE == "clings":
         time.sleep(3600)

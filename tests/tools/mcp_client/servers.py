@@ -47,7 +47,8 @@ async def started(
         options["command"] = command
     server = McpServer(McpOptions.model_validate(options))
     try:
-        yield {tool.name: tool for tool in await server.tools()}
+        await server.ready()
+        yield {tool.name: tool for tool in server.tools()}
     finally:
         await server.close()
 

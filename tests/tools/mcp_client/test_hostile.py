@@ -15,7 +15,7 @@ import pytest
 
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import Answer, Effects
-from conveyor_tools.mcp import McpOptions, McpServer
+from conveyor_tools.mcp import McpOptions, McpServer, read_options
 from tests.tools.mcp_client.servers import hostile, processes, run, started
 
 
@@ -197,10 +197,10 @@ def test_a_server_that_clings_is_killed_with_all_its_children(tmp_path: Path) ->
 
 _DRIVER = """
 import asyncio, sys
-from conveyor_tools.mcp import McpOptions, McpServer
+from conveyor_tools.mcp import McpOptions, McpServer, read_options
 async def main():
     server = McpServer(McpOptions(command=sys.argv[1:]))
-    await server.tools()
+    server.tools()
     print("started", flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
@@ -227,7 +227,7 @@ def test_nothing_outlives_a_program_that_is_killed(tmp_path: Path) -> None:
 def test_a_guard_that_is_killed_takes_its_server_along(tmp_path: Path) -> None:
     async def work() -> None:
         server = McpServer(McpOptions(command=tuple(hostile("fine", str(tmp_path)))))
-        await server.tools()
+        server.tools()
         guard = min(processes(str(tmp_path)))
         os.kill(guard, signal.SIGKILL)
         for _ in range(3000):
@@ -264,3 +264,14 @@ def test_what_the_user_has_to_trust() -> None:
     options = McpOptions(command=("npx", "a b"), cwd=Path("/x"), env={"KEY": "secret"})
     assert options.runs == "npx 'a b' in /x with KEY=…"
     assert McpOptions(url="https://a.test/mcp").runs is None
+
+
+def test_a_command_runs_in_the_folder_of_its_task(tmp_path: Path) -> None:
+    """Or where it says, from there. What is wrong is named with its field."""
+    assert read_options({"command": ["a"]}, tmp_path).cwd == tmp_path
+    assert read_options({"command": ["a"], "cwd": "sub"}, tmp_path).cwd == tmp_path / "sub"
+    assert read_options({"url": "http://a.test"}, tmp_path).cwd is None
+    with pytest.raises(ToolLoadError, match=r"^mcp\.timeout: Input should be greater than 0$"):
+        read_options({"command": ["a"], "timeout": 0})
+    with pytest.raises(ToolLoadError, match=r"^mcp\.env\.A: the environment variable NET_NOT_SET"):
+        read_options({"command": ["a"], "env": {"A": "${NET_NOT_SET}"}})
