@@ -97,6 +97,13 @@ LIBRARY = [
         _SESSION,
     ),
     Mutant(
+        "arguments: the first mistake counts in both modes",
+        "conveyor_cli/engine/call.py",
+        "self._befell.invalid = self.written.problem or failure",
+        "self._befell.invalid = failure",
+        ("tests/cli/test_rehearsal.py", "-k", "sequential"),
+    ),
+    Mutant(
         "session: a value is given before the end",
         f"{_TOOLS}/host_call.py",
         "            return partial(_done, self._give(unit))\n",

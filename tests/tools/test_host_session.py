@@ -26,6 +26,7 @@ from conveyor_sandbox.reports import (
 )
 from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.arguments import ArgumentSplitter, ArgumentUnit, Role
+from conveyor_tools.calculator import calculator
 from conveyor_tools.errors import TemporaryError, ToolError
 from conveyor_tools.function import FunctionTool, function_tool, tool
 from conveyor_tools.later import Later
@@ -333,6 +334,36 @@ def test_a_text_is_shown_as_it_is_and_data_as_json() -> None:
     function = made(give)
     assert calling(function, '{"what": "text"}', partial=True)[0].result == 'say "é"\n'
     assert calling(function, '{"what": "data"}', partial=True)[0].result == '{"é":[1]}'
+
+
+def test_a_long_answer_is_cut_visibly_and_other_data_refused() -> None:
+    """Ten megabytes do not fill the conversation, nor keep the loop from other calls."""
+
+    @tool(effects="pure", result_limit=1000)
+    def much(what: Literal["text", "list"]) -> Any:
+        """Give much."""
+        return "é" * 10_000_000 if what == "text" else [0] * 5_000_000
+
+    outcome, _ = calling(made(much), '{"what": "text"}', partial=True)
+    kept, _, more = outcome.result.rpartition("… (")
+    assert len(kept) <= 1000
+    assert int(more.removesuffix(" characters more)")) + len(kept) == 10_000_000
+    outcome, _ = calling(made(much), '{"what": "list"}', partial=True)
+    assert outcome.failure.message.startswith("its result is too large: 10000001 characters")
+
+
+@pytest.mark.parametrize("expression", ["0.1 + 0.2", "3 km in miles", "1/0", "2 x"])
+def test_the_calculator_by_itself_and_called_by_a_model(expression: str) -> None:
+    """Directly, sequentially, partially: the same result, or the same mistake."""
+    text = json.dumps({"expression": expression})
+    try:
+        direct = (calculator(expression), None)
+    except ToolError as error:
+        direct = (None, str(error))
+    for partial in (True, False):
+        outcome, told = calling(made(calculator), text, partial=partial)
+        assert (outcome.result, outcome.failure and outcome.failure.message) == direct
+        assert told[0] == ("Started", 0, None)
 
 
 def units_of(function: FunctionTool, text: str) -> list[Unit]:
