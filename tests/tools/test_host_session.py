@@ -52,6 +52,7 @@ class Page:
         self.seen: list[object] = []
 
     async def prepare(self) -> None:
+        await asyncio.sleep(0)
         self.seen.append("prepared")
 
     def check_argument(self, name: str, value: object) -> None:
@@ -290,8 +291,21 @@ def test_hooks_come_in_their_order() -> None:
         assert outcome.result == "PUT example"
         seen: list[object] = function.function.seen  # type: ignore[attr-defined]
         early, call = ("url", "example"), ("PUT", "example", "x")
-        assert {early, "prepared"} == set(seen[:2])
-        assert seen[2:] == [call, "closed"]
+        assert seen == ["prepared", early, call, "closed"]
+
+
+def test_what_was_used_is_closed_once() -> None:
+    """Whoever closes it; what was not used has nothing to give back."""
+
+    async def main() -> None:
+        function = made(page)
+        await function.close()
+        await function.call({"url": "example"})
+        await function.close()
+        await function.close()
+        assert function.function.seen == ["prepared", ("GET", "example", ""), "closed"]  # type: ignore[attr-defined]
+
+    asyncio.run(main())
 
 
 def test_a_failed_hook_fails_the_call() -> None:
