@@ -24,6 +24,7 @@ _BUILT_IN = {
     "shell": "conveyor_tools.shell:ShellTool",
     "files": "conveyor_tools.files:FilesTool",
     "plan": "conveyor_tools.plan:PlanTool",
+    "search": "conveyor_tools.search:Search",
     "http": "conveyor_tools.http:Http",
     "calculator": "conveyor_tools.calculator:calculator",
 }
