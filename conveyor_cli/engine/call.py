@@ -151,7 +151,8 @@ class OpenCall:
 
         As with a syntax error further down, a unit that fails on the way wins, in both modes.
         """
-        self._befell.invalid = self.written.problem or failure  # what stands first in it
+        # What partial execution would have seen first counts.
+        self._befell.invalid = self.written.problem or failure
         self._end_text(at, complete=False)
         self._release.invalid()
 

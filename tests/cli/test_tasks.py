@@ -114,6 +114,21 @@ def test_planning_asks_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_shell_counts_while_the_report_is_written(sandbox: str, tmp_path: Path) -> None:
+    """The slow command runs beside decoding; a fence in a here-document is a part of it."""
+    report, journal = run_task("shell.yaml", sandbox, tmp_path)
+    assert [call["tool"] for call in report["calls"]] == ["shell", "files", "shell"]
+    assert [call["status"] for call in report["calls"]] == ["ok"] * 3
+    assert report["calls"][0]["output"] == "billing 1428\nmail 89\nsearch 0\n/workspace/logs\n"
+    assert report["calls"][2]["output"] == "The service that fails most: billing\nbilling 1428\n"
+    metrics = report["metrics"]
+    assert metrics["tool_s"] > 0.5  # it sleeps for half a second
+    assert metrics["overlap_s"] > metrics["tool_s"] / 2
+    stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
+    assert report["calls"][0]["units"][4]["finished_at"] < stopped
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_research_asks_several_tools_at_once(sandbox: str, tmp_path: Path) -> None:
     """Those that change nothing side by side, the others in their order; one turn for all."""
     report, journal = run_task("research.yaml", sandbox, tmp_path)
