@@ -102,8 +102,13 @@ def _results(performance: Performance) -> list[dict[str, Any]]:
     return [{name: call[name] for name in names} for call in calls]
 
 
-async def compare(task: Task, runs: int, progress: Progress) -> Comparison:
+async def compare(
+    task: Task, runs: int, progress: Progress, *, warm_up: bool = False
+) -> Comparison:
     """Run the task so many times in each mode, in turn, with one loaded model.
+
+    `warm_up`: once more before, uncounted. What tools on the host import and keep when they are
+    first used stays in this process: else the first run would pay for it, and the others not.
 
     Raises:
         ConveyorError, SandboxError: what ended a run that could not be done.
@@ -113,6 +118,9 @@ async def compare(task: Task, runs: int, progress: Progress) -> Comparison:
     pool = make_parts(task, progress, backend, spares=2).pool
     pairs = []
     try:
+        if warm_up:
+            progress("warming up", None)
+            await _run(task, Mode.PARTIAL, backend, pool, progress)
         for number in range(runs):
             done: dict[Mode, Performance] = {}
             pool.fill()  # between runs: what starts beside one is measured with it
