@@ -27,8 +27,8 @@ def tools(
 
     Each task is run once uncounted, then sequentially and partially, in turn. Medians of the runs;
     efficiency is the perfect pipeline's time by the partial run's, both by its own metrics. Of the
-    tasks in ./tasks, those are run whose text a script gives. Exit code 1: the two modes' results differ somewhere,
-    or what a task expects was not met.
+    tasks in ./tasks, those are run whose text a script gives. Exit code 1: the two modes' results
+    differ somewhere, or what a task expects was not met.
     """
     import asyncio
     from json import dumps
