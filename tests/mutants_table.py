@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
+from tests.mutants_plan import PLAN
 from tests.mutants_shell import SHELL
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
@@ -474,4 +475,4 @@ START = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *SHELL]
+MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *PLAN, *SHELL]
