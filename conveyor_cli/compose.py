@@ -12,6 +12,7 @@ import platformdirs
 
 from conveyor_cli.backends.base import Backend, Progress
 from conveyor_cli.backends.models import ModelStore
+from conveyor_cli.backends.openai import OpenAIBackend
 from conveyor_cli.backends.precision import Device, Dtype, Quantization
 from conveyor_cli.backends.scripted import ScriptedBackend, split_script
 from conveyor_cli.backends.transformers import TransformersBackend
@@ -25,7 +26,7 @@ from conveyor_cli.errors import UsageError
 from conveyor_cli.files.aftermath import Brought
 from conveyor_cli.files.project import read_project
 from conveyor_cli.task import ModelOptions, SandboxOptions, Task
-from conveyor_cli.toolbox import open_toolbox
+from conveyor_cli.toolbox import Toolbox, open_toolbox
 from conveyor_sandbox.pool import Pool
 from conveyor_sandbox.sandbox import HostFunction, Sandbox, SandboxSpec
 
@@ -51,8 +52,9 @@ def make_parts(
     backend: Backend | None = None,
     pool: Pool | None = None,
     spares: int = 0,
+    toolbox: Toolbox | None = None,
 ) -> Parts:
-    """The parts of a run of the task, none of them started. Backend and pool may be given.
+    """The parts of a run of the task, none of them started. Backend, pool, tools may be given.
 
     `spares`: how many sandboxes a new pool holds where the task does not say.
 
@@ -60,30 +62,52 @@ def make_parts(
         UsageError: a script, a file or a tool that the task names cannot be had.
     """
     backend = backend or make_backend(task.model)
-    toolbox = open_toolbox(task.tools)
+    toolbox = toolbox or open_toolbox(task.tools)
     approval = Approval(task.approve)
+    if not toolbox.needs_sandbox:
+        _require_no_files(task)
     offered = tuple(function.offer() for function in toolbox.functions.values())
     brought = bring(task)
     if pool is None:
-        size = task.sandbox.pool.size
+        size = spares if task.sandbox.pool.size is None else task.sandbox.pool.size
         maker = sandbox_maker(task.sandbox, offered, brought)
-        pool = Pool(maker, spares if size is None else size)
-    workplace = Workplace(pool, task.sandbox.image, toolbox.tools, toolbox.functions, approval)
+        pool = Pool(maker, size if toolbox.needs_sandbox else 0)
+    workplace = Workplace(
+        pool, task.sandbox.image, toolbox.tools, toolbox.functions, approval, toolbox
+    )
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
-    told = toolbox.functions_told
     agent = Agent(
         backend,
         workplace,
         toolbox.tools,
         approval,
-        lambda: find_speech(task.model.dialect, toolbox.tools, told, backend.template),
+        lambda: find_speech(
+            task.model.dialect,
+            toolbox.tools,
+            toolbox.from_code,
+            toolbox.functions_told,
+            backend.template,
+            native=task.model.backend == "openai",
+        ),
         settings,
         task.system,
         progress,
     )
     return Parts(backend, workplace, agent, approval, brought, pool)
+
+
+def _require_no_files(task: Task) -> None:
+    """Without a sandbox there is no workspace. Raises UsageError."""
+    wanted = {
+        "workspace": task.workspace is not None,
+        "sandbox.files": bool(task.sandbox.files),
+        "save_files": task.save_files is not None,
+    }
+    for name, given in wanted.items():
+        if given:
+            raise UsageError(f"{name}: none of the tools works on files: add python, say")
 
 
 def make_run(task: Task, run_id: str, parts: Parts, emit: Emit, progress: Progress) -> Run:
@@ -97,7 +121,10 @@ def make_backend(model: ModelOptions) -> Backend:
     if model.backend == "scripted":
         assert model.script is not None
         return ScriptedBackend(read_script(model.script), rate=model.rate, chunk=model.chunk)
-
+    if model.backend == "openai":
+        assert model.base_url is not None
+        named = model.id if "id" in model.model_fields_set else None
+        return OpenAIBackend(model.base_url, named, timeout=model.timeout)
     return TransformersBackend(
         model.id,
         store=ModelStore(),
@@ -148,6 +175,7 @@ def sandbox_maker(
         functions,
         brought.project.entries if brought.project else {},
         _preload(options, brought),
+        options.strict,
     )
     docker_only = options.kind == "docker" or options.runtime is not None
 

@@ -44,6 +44,8 @@ class Layer:
     names: Mapping[Path_, str] = field(default_factory=dict)
     own: bool = False
     """Whether nobody but the user can have written it."""
+    folder: Path | None = None
+    """What paths in it are relative to; None: the current folder."""
 
     def place(self, path: Path_) -> str:
         """Where a setting stands, as `file:line` or `source NAME`."""
@@ -81,9 +83,13 @@ class Settings:
 
     def origin(self, path: Path_) -> str:
         """Where a setting comes from: a file and line, the environment, a flag, or the default."""
+        layer = self._layer(path)
+        return layer.place(path) if layer is not None else "default"
+
+    def _layer(self, path: Path_) -> Layer | None:
         while path and path not in self._origins:
             path = path[:-1]
-        return self._origins[path].place(path) if path else "default"
+        return self._origins[path] if path else None
 
     def is_users_own(self, path: Path_) -> bool:
         """Whether the user set it: not a task file, nor the project's configuration."""
@@ -93,9 +99,16 @@ class Settings:
     def task(self) -> Task:
         """The settings as a task. Raises UsageError, naming file, line and field."""
         try:
-            return Task.model_validate(self.merged)
+            task = Task.model_validate(self.merged)
         except ValidationError as error:
             raise UsageError(self._explain(error)) from None
+        layer = self._layer(("tools",))
+        base = layer.folder if layer is not None else None
+        tools = [
+            choice.at(self.origin(("tools", str(index))), base)
+            for index, choice in enumerate(task.tools)
+        ]
+        return task.model_copy(update={"tools": tuple(tools)})
 
     def _explain(self, error: ValidationError) -> str:
         """The first problem, on one line."""
@@ -152,7 +165,7 @@ def read_task(path: Path, text: str | None = None) -> Layer:
         raise UsageError(f"{source}:1: a task is a mapping of fields, such as prompt: …")
     _make_absolute(settings, path.parent)
     settings.setdefault("name", safe(path.stem)[:LONGEST_NAME])
-    return Layer(source, settings, lines)
+    return Layer(source, settings, lines, folder=path.parent.absolute())
 
 
 def _line(error: yaml.YAMLError) -> str:
@@ -214,7 +227,8 @@ def read_config(path: Path) -> Layer:
         if name in settings:
             raise UsageError(f"{path}: {name}: belongs in a task file")
     _make_absolute(settings, path.parent)
-    return Layer(str(path), settings, own=path == _users_config())
+    own = path == _users_config()
+    return Layer(str(path), settings, own=own, folder=path.parent.absolute())
 
 
 def _read(path: Path, what: str) -> str:

@@ -71,7 +71,7 @@ class Dialogue:
 
     def clear(self) -> None:
         """Forget the conversation."""
-        del self._parts.agent.messages[1:]
+        self._parts.agent.forget()
 
     async def reset(self) -> None:
         """Empty the interpreter, end what tools hold; files and the conversation stay.

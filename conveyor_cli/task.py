@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -21,10 +22,9 @@ from conveyor_cli.backends.base import Sampling
 from conveyor_cli.dialects.speech import DialectName
 from conveyor_cli.engine.approval import Approve
 from conveyor_cli.engine.policy import Mode
+from conveyor_cli.tool_choice import ToolChoice, read_choice
 from conveyor_sandbox.rooms import least_memory
 from conveyor_sandbox.sandbox import MIB, Limits
-from conveyor_tools.loading import Reference
-from conveyor_tools.registry import tool_names
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)i?b?", re.IGNORECASE)
 _LONGEST_PART = 255
@@ -45,18 +45,17 @@ def _size(value: object) -> object:
     return value
 
 
-def _known_tool(name: str) -> str:
-    if ":" in name:
-        return str(Reference.parse(name))
-    if name not in tool_names():
-        raise ValueError(f"no tool is called {name!r} (there is: {', '.join(tool_names())})")
-    return name
-
-
 def _said(prompt: str) -> str:
     if not prompt.strip():
         raise ValueError("is empty: say what to do")
     return prompt
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)  # raises ValueError for one that is none
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError(f"not a web address: {text!r} (write http://localhost:8000/v1)")
+    return text
 
 
 def _inside(path: str) -> str:
@@ -75,8 +74,9 @@ def _module(name: str) -> str:
 
 
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
-ToolName = Annotated[str, AfterValidator(_known_tool)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 ModuleName = Annotated[str, AfterValidator(_module)]
+Choice = Annotated[ToolChoice, BeforeValidator(read_choice)]
 WorkspacePath = Annotated[str, AfterValidator(_inside)]
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 """About twelve days at most: clocks and system calls count no further."""
@@ -89,7 +89,7 @@ class _Section(BaseModel):
 class ModelOptions(_Section):
     """Which model decodes, and how."""
 
-    backend: Literal["transformers", "scripted"] = "transformers"
+    backend: Literal["transformers", "openai", "scripted"] = "transformers"
     id: str = "smollm2-135m"
     quantization: Literal["none", "int8", "nf4", "fp4"] = "none"
     dialect: DialectName = "auto"
@@ -102,6 +102,8 @@ class ModelOptions(_Section):
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float | None = Field(None, gt=0)
     seed: int | None = None
+    base_url: WebAddress | None = None
+    timeout: Seconds = 300.0
     script: Path | None = None
     rate: float = Field(60.0, gt=0, allow_inf_nan=False)
     chunk: int = Field(4, ge=1)
@@ -124,6 +126,14 @@ class ModelOptions(_Section):
             raise ValueError("backend scripted needs a script: name a file with --script")
         return self
 
+    @model_validator(mode="after")
+    def _address_for_openai(self) -> ModelOptions:
+        if self.backend == "openai" and self.base_url is None:
+            raise ValueError("backend openai needs the server's address: give it with --base-url")
+        if self.dialect == "native" and self.backend != "openai":
+            raise ValueError("dialect native is what servers write: it needs backend openai")
+        return self
+
 
 class PoolOptions(_Section):
     """Sandboxes that are held ready. `size` None: what suits the command."""
@@ -137,6 +147,7 @@ class SandboxOptions(_Section):
     kind: Literal["auto", "docker", "local"] = "auto"
     image: str = Field("conveyor-sandbox", min_length=1)
     runtime: str | None = Field(None, min_length=1)
+    strict: bool = False
     network: Literal["none"] = "none"
     memory: Size = 1024 * MIB
     cpus: float = Field(2.0, gt=0, le=4096)
@@ -216,7 +227,7 @@ class Task(_Section):
     prompt: Annotated[str, AfterValidator(_said)]
     system: str | None = None
     model: ModelOptions = ModelOptions()
-    tools: tuple[ToolName, ...] = ("python",)
+    tools: tuple[Choice, ...] = (ToolChoice("python"),)
     sandbox: SandboxOptions = SandboxOptions()
     workspace: WorkspaceOptions | None = None
     save_files: Path | None = None
@@ -241,7 +252,4 @@ def task_paths(settings: dict[str, Any]) -> list[tuple[Any, Any]]:
     if isinstance(sandbox, dict) and isinstance(sandbox.get("files"), dict):
         files = sandbox["files"]
         places += [(files, key) for key, value in files.items() if isinstance(value, str)]
-    tools = settings.get("tools")
-    if isinstance(tools, list):  # those in files: `./mytools.py:weather`
-        places += [(tools, index) for index, name in enumerate(tools) if ".py:" in str(name)]
     return places

@@ -29,7 +29,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.mutants_table import MUTANTS, Mutant  # noqa: E402 - found from the root
+from tests.mutants_mutant import Mutant  # noqa: E402 - found from the root
+from tests.mutants_table import MUTANTS  # noqa: E402
 
 FOUND = ROOT / ".mutants.json"
 LONGEST = 600

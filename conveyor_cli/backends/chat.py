@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tokenizers import AddedToken, Tokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from conveyor_cli.backends.base import Message, Role, SaidCall, ToolOffer
+from conveyor_cli.backends.roles import with_calls_as_text, with_users_for_tools
 from conveyor_cli.errors import ModelError
 
 _PLAIN_TEMPLATE = (
@@ -58,12 +59,14 @@ class ChatTokenizer:
         given = [_as_templates_take_it(message) for message in known]
         present = set(json.dumps([given, list(tools)], ensure_ascii=False))
         mark = next(char for char in map(chr, _MARKS) if char not in present)
+        all_of_them = self._control_tokens(Role.SYSTEM)
         rendered = self._render(
             [
-                _marked(it, self._control_tokens(message.role), mark)
+                _marked(it, all_of_them, mark)
+                | {"content": _marked(it["content"], self._control_tokens(message.role), mark)}
                 for message, it in zip(known, given, strict=True)
             ],
-            _marked(list(tools), self._control_tokens(Role.SYSTEM), mark),
+            _marked(list(tools), all_of_them, mark),
         )
         return [
             token
@@ -72,21 +75,12 @@ class ChatTokenizer:
         ]
 
     def _in_known_roles(self, messages: Sequence[Message]) -> list[Message]:
-        """Let the user say what tools would, in one message, where the template knows no tools."""
+        """The messages with what the template knows: text for calls, users for tools."""
         if "tool_calls" not in (self.template or ""):
-            messages = [_with_calls_as_text(message) for message in messages]
-        if _TOOL_ROLE.search(self.template or ""):
-            return list(messages)
-        known: list[Message] = []
-        for message, before in zip(messages, [None, *messages], strict=False):
-            role, said = message.role, message.content
-            if role is Role.TOOL:
-                role, said = Role.USER, f"<tool_response>\n{said}\n</tool_response>"
-            if before is not None and before.role is Role.TOOL and role is Role.USER:
-                gap = "\n" if message.role is Role.TOOL else "\n\n"
-                said = f"{known.pop().content}{gap}{said}"
-            known.append(Message(role, said))
-        return known
+            messages = [with_calls_as_text(message) for message in messages]
+        if not _TOOL_ROLE.search(self.template or ""):
+            messages = with_users_for_tools(messages)
+        return list(messages)
 
     def _render(self, messages: list[Any], tools: list[Any]) -> str:
         try:
@@ -98,7 +92,7 @@ class ChatTokenizer:
                 chat_template=self.template or _PLAIN_TEMPLATE,
                 **variables,
             )
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
             raise ModelError(
                 f"the model's chat template refuses the conversation: {error}"
             ) from error
@@ -135,12 +129,6 @@ def _as_templates_take_it(message: Message) -> dict[str, Any]:
 def _call(call: SaidCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": json.loads(call.arguments)}
     return {"id": call.id, "type": "function", "function": function}
-
-
-def _with_calls_as_text(message: Message) -> Message:
-    """For a template that does not know of calls: each in JSON, on a line of its own."""
-    written = [json.dumps(_call(call)["function"]) for call in message.calls]
-    return replace(message, content="\n".join(filter(None, [message.content, *written])), calls=())
 
 
 def _marked(value: Any, spellings: re.Pattern[str], mark: str) -> Any:

@@ -1,13 +1,16 @@
-"""How fast the Python splitter is, on texts that are hard on it in different ways."""
+"""How fast the splitters of Python and the shell are, on texts hard on them in different ways."""
 
 from __future__ import annotations
 
 import sysconfig
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from conveyor_tools.splitters.base import Splitter
 from conveyor_tools.splitters.python import PythonSplitter
+from conveyor_tools.splitters.shell import ShellSplitter
 
 _SIZE = 100_000
 
@@ -26,14 +29,25 @@ class Speed:
 
 def measure(chunk: int, runs: int = 3) -> list[Speed]:
     """Split each of the texts, in pieces of `chunk` characters."""
-    return [_speed(name, text, chunk, runs) for name, text in texts(_SIZE).items()]
+    python = [_speed(PythonSplitter, *it, chunk, runs) for it in texts(_SIZE).items()]
+    shell = [_speed(ShellSplitter, *it, chunk, runs) for it in shell_texts(_SIZE).items()]
+    return python + shell
+
+
+def shell_texts(size: int) -> dict[str, str]:
+    """Commands of about `size` characters, by what they are."""
+    return {
+        "shell commands": _filled(_COMMANDS, size),
+        "shell loops": _filled(_LOOP, size),
+        "here-document": f"cat > f <<'EOF'\n{_filled(_LINES, size)}EOF\n",
+    }
 
 
 def texts(size: int) -> dict[str, str]:
-    """Texts of about `size` characters, by what they are."""
+    """Python of about `size` characters, by what it is."""
 
     def fill(piece: str) -> str:
-        return piece * (size // len(piece))
+        return _filled(piece, size)
 
     return {
         "standard library": _library(size),
@@ -47,19 +61,26 @@ _ROW = "    (1234, 'abc', {'k': 5.6}),\n"
 _LINES = 'if a:\n    "b"\nelse: # c\n'
 
 
+_COMMANDS = 'x=$(ls *.txt | wc -l)\necho "$x files" > count.txt && cat count.txt\n'
+_LOOP = 'for i in 1 2 3; do\n  echo "$i" | grep -v foo > /dev/null && x=$((x+1))\ndone\n'
+
+
+def _filled(piece: str, size: int) -> str:
+    return piece * (size // len(piece))
+
+
 def _library(size: int) -> str:
     source = Path(sysconfig.get_path("stdlib"), "argparse.py").read_text(encoding="utf-8")
     return (source * (size // len(source) + 1))[:size]
 
 
-def _speed(name: str, text: str, chunk: int, runs: int) -> Speed:
+def _speed(make: Callable[[], Splitter], name: str, text: str, chunk: int, runs: int) -> Speed:
     pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
-    best = min(_seconds(pieces) for _ in range(runs))
+    best = min(_seconds(make(), pieces) for _ in range(runs))
     return Speed(name, chunk, len(text) / best / 1e6, best / len(pieces) * 1e6)
 
 
-def _seconds(pieces: list[str]) -> float:
-    splitter = PythonSplitter()
+def _seconds(splitter: Splitter, pieces: list[str]) -> float:
     began = time.perf_counter()
     for piece in pieces:
         splitter.feed(piece)

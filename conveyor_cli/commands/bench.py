@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conveyor_cli.commands import options
+from conveyor_cli.commands.bench_tools import tools
 
 if TYPE_CHECKING:
     from conveyor_cli.backends.transformers import TransformersBackend
@@ -17,6 +18,8 @@ app = typer.Typer(
     help="Measure, on this machine, the figures that docs/benchmarks.md shows.",
     no_args_is_help=True,
 )
+
+app.command()(tools)
 
 Json = Annotated[bool, typer.Option("--json", help="As one JSON object.")]
 
@@ -59,7 +62,7 @@ def pipeline(
     if json:
         typer.echo(dumps(rows))
     else:
-        _print_table(rows)
+        print_table(rows)
 
 
 @app.command()
@@ -111,7 +114,7 @@ def decode(
     if json:
         typer.echo(dumps(row))
     else:
-        _print_table([row])
+        print_table([row])
 
 
 @app.command()
@@ -157,7 +160,7 @@ def start(
     if json:
         typer.echo(dumps(rows))
     else:
-        _print_table(rows)
+        print_table(rows)
 
 
 @app.command()
@@ -198,7 +201,7 @@ def cold(
     if json:
         typer.echo(dumps(row))
     else:
-        _print_table([row])
+        print_table([row])
 
 
 @app.command()
@@ -238,7 +241,7 @@ def jupyter(
     if json:
         typer.echo(dumps(rows))
     else:
-        _print_table(rows)
+        print_table(rows)
 
 
 @app.command()
@@ -279,7 +282,7 @@ def undo(
     if json:
         typer.echo(dumps(rows))
     else:
-        _print_table(rows)
+        print_table(rows)
 
 
 @app.command()
@@ -288,7 +291,7 @@ def split(
     *,
     json: Json = False,
 ) -> None:
-    """How fast the Python splitter is, on texts that are hard on it in different ways."""
+    """How fast the splitters are, on texts that are hard on them in different ways."""
     from dataclasses import asdict
     from json import dumps
 
@@ -298,7 +301,7 @@ def split(
     if json:
         typer.echo(dumps(rows))
     else:
-        _print_table(rows)
+        print_table(rows)
 
 
 def _transformers(task: Task) -> TransformersBackend:
@@ -327,7 +330,8 @@ def _task(sandbox: str | None) -> Task:
     return settings.task()
 
 
-def _print_table(rows: list[dict[str, object]]) -> None:
+def print_table(rows: list[dict[str, object]]) -> None:
+    """Show rows with the same columns."""
     from rich.console import Console
     from rich.table import Table
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -38,9 +39,9 @@ Mode = Annotated[
 Backend = Annotated[
     str | None,
     typer.Option(
-        metavar="transformers|scripted",
-        help="Where text comes from: a model here, or a script.",
-        autocompletion=words("transformers", "scripted"),
+        metavar="transformers|openai|scripted",
+        help="Where text comes from: a model here, one behind a server, or a script.",
+        autocompletion=words("transformers", "openai", "scripted"),
     ),
 ]
 Model = Annotated[
@@ -49,6 +50,14 @@ Model = Annotated[
         metavar="ID",
         help="Model: a name of `conveyor models list`, a folder, a hub id.",
         autocompletion=model_names,
+    ),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        metavar="URL",
+        help="Server for --backend openai (implies it); its key is in OPENAI_API_KEY.",
     ),
 ]
 Script = Annotated[
@@ -107,11 +116,15 @@ Assignments = Annotated[
     ),
 ]
 
+_HERE = ("localhost", "127.0.0.1", "::1")
+"""Hosts that a task may talk to without the user's own word."""
+
 _FLAGS = {
     "prompt": ("prompt",),
     "mode": ("mode",),
     "backend": ("model", "backend"),
     "model": ("model", "id"),
+    "base-url": ("model", "base_url"),
     "script": ("model", "script"),
     "rate": ("model", "rate"),
     "chunk": ("model", "chunk"),
@@ -140,8 +153,10 @@ def read_settings(
         if value is not None:
             config.place(given, _FLAGS[flag], str(value) if isinstance(value, Path) else value)
             names[_FLAGS[flag]] = f"--no-{flag}" if value is False else f"--{flag}"
-    if flags.get("script") is not None and flags.get("backend") is None:
-        config.place(given, ("model", "backend"), "scripted")
+    if flags.get("backend") is None:
+        for flag, backend in (("base-url", "openai"), ("script", "scripted")):
+            if flags.get(flag) is not None:
+                config.place(given, ("model", "backend"), backend)
     layers = [
         config.Layer("command line", given, names=names, own=True),
         config.environment_layer(),
@@ -189,6 +204,14 @@ def _require_own_word(settings: Settings, task: Task) -> None:
             f"{settings.origin(('save_files',))}: save_files would write to {task.save_files}: say "
             "--save-files DIR yourself, or trust the task with --trust"
         )
+    path = ("model", "base_url")
+    if task.model.backend == "openai" and not settings.is_users_own(path):
+        host = urlsplit(task.model.base_url or "").hostname or ""
+        if host not in _HERE:
+            raise UsageError(
+                f"{settings.origin(path)}: model.base_url would send the conversation and your key "
+                f"to {host}: say --base-url yourself, or trust the task with --trust"
+            )
 
 
 def require_prompt(settings: Settings) -> None:

@@ -10,11 +10,12 @@ tags count outside code only. Not covered: reasoning that the prompt has opened 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from conveyor_cli.dialects.base import CallText, Closed, EndCheck, Item, Opened, Prose
+from conveyor_tools.json_closing import closed
 
 _PIECE = re.compile(r"[^\n]*\n|[^\n]+")
 _OPENING = re.compile(
@@ -54,14 +55,22 @@ class Block:
 class FenceDialect:
     """Finds the fenced call of a response. `tags` maps info strings to names of tools.
 
-    `untagged` is the tool that a fence without an info string calls, if there is just one.
+    `untagged` is the tool that a fence without an info string calls, if there is just one. `json`
+    are the tools whose blocks hold JSON.
     """
 
     one_call = True
 
-    def __init__(self, tags: Mapping[str, str], untagged: str | None = None) -> None:
+    def __init__(
+        self,
+        tags: Mapping[str, str],
+        untagged: str | None = None,
+        json: Collection[str] = (),
+    ) -> None:
         self._tags = tags
         self._untagged = untagged
+        self._json = json
+        self._tool_called = ""
         self._state = _State.OUTSIDE
         self._response: list[str] = []
         self._seen = 0  # characters of the response in complete lines outside the call
@@ -105,12 +114,18 @@ class FenceDialect:
         response = "".join(self._response)
         if length is None:
             length = self._length
-        end, kept = self._start, 0
-        while kept < length:
+        end, kept, called = self._start, 0, ""
+        while kept < length and end < len(response):
             after = response.find("\n", end) + 1 or len(response)
-            kept += len(self._dedent(response[end:after]))
-            end = after
+            line = self._dedent(response[end:after])
+            margin = after - end - len(line)
+            line = line[: length - kept]
+            kept += len(line)
+            end += margin + len(line)
+            called += line
         text = response[:end]
+        if self._tool_called in self._json:
+            text = _closed_at_end(text, called)
         newline = "" if text.endswith("\n") else "\n"
         return f"{text}{newline}{self._margin}{self._fence}"
 
@@ -132,6 +147,7 @@ class FenceDialect:
             self._fence = block.fence
             self._start = self._seen
             self._state = _State.IN_CALL
+            self._tool_called = block.tool
             yield Opened(block.tool, self._seen)
             return
         if self._foreign is None:
@@ -250,6 +266,13 @@ class FenceDialect:
 
     def _may_become_closing(self, line: str) -> bool:
         return not line.strip(f"{_BLANKS}\r{self._fence[0]}")
+
+
+def _closed_at_end(text: str, written: str) -> str:
+    """The text, which ends with JSON that was `written` behind a margin, with this made whole."""
+    whole = closed(written)
+    shared = next(n for n in range(len(written), -1, -1) if whole.startswith(written[:n]))
+    return text[: len(text) - (len(written) - shared)] + whole[shared:]
 
 
 def _indent(line: str) -> int:

@@ -17,6 +17,7 @@ from enum import Enum, auto
 
 from conveyor_cli.dialects.base import Closed, EndCheck, Fault, Invalid, Item, Prose
 from conveyor_cli.dialects.json_call import JsonCall
+from conveyor_cli.dialects.offers import offer
 from conveyor_cli.dialects.record import Record
 from conveyor_tools.tool import Tool
 
@@ -165,7 +166,7 @@ def _settled(text: str, pos: int, tags: Sequence[str]) -> int:
 
 def instructions(tools: Sequence[Tool]) -> str:
     """What the model is told of its tools: the words that models of this format were trained on."""
-    signatures = "\n".join(json.dumps(_signature(tool)) for tool in tools)
+    signatures = "\n".join(json.dumps(offer(tool)) for tool in tools)
     return f"""\
 # Tools
 
@@ -181,8 +182,3 @@ For each function call, return a json object with function name and arguments wi
 <tool_call>
 {{"name": <function-name>, "arguments": <args-json-object>}}
 </tool_call>"""
-
-
-def _signature(tool: Tool) -> dict[str, object]:
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
-    return {"type": "function", "function": function}

@@ -255,6 +255,7 @@ class JsonCall:
             assert isinstance(self._name, str)
             named, raw = text.name == self._name, self._argument() is None
             self._open = Record(self._name, text.start, opened=True, named=named, raw=raw)
+            self._open.alone = not self._path
             self._records.append(self._open)
             yield Opened(self._name, text.start, literal=not raw)
         new = "".join(text.pieces[text.given :])

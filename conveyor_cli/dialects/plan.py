@@ -7,7 +7,7 @@ all else the blocks are like fenced ones, which are calls, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from conveyor_cli.dialects.fences import Block, FenceDialect
 from conveyor_tools.plan import EXAMPLE, RULES
@@ -27,9 +27,13 @@ class PlanDialect(FenceDialect):
     """
 
     def __init__(
-        self, tags: Mapping[str, str], untagged: str | None = None, plan: str = "plan"
+        self,
+        tags: Mapping[str, str],
+        untagged: str | None = None,
+        json: Collection[str] = (),
+        plan: str = "plan",
     ) -> None:
-        super().__init__(tags, untagged)
+        super().__init__(tags, untagged, json)
         self._plan = plan
 
     def _opened(self, line: str) -> Block | None:

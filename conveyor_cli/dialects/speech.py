@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from conveyor_cli.backends.base import Role, ToolOffer
-from conveyor_cli.dialects import hermes, plan
+from conveyor_cli.dialects import hermes, llama, mistral, plan
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
+from conveyor_cli.dialects.native import NativeDialect
+from conveyor_cli.dialects.offers import offer, takes_tools
 from conveyor_cli.dialects.plan import PlanDialect
 from conveyor_cli.errors import UsageError
 from conveyor_tools.plan import PlanTool
 from conveyor_tools.tool import Tool
 
-DialectName = Literal["auto", "fences", "hermes", "plan"]
+DialectName = Literal["auto", "fences", "hermes", "mistral", "llama", "native", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,30 +34,73 @@ class Speech:
 
 
 def find_speech(
-    name: DialectName, tools: Mapping[str, Tool], also: str, template: str | None
+    name: DialectName,
+    tools: Mapping[str, Tool],
+    from_code: Collection[str],
+    also: str,
+    template: str | None,
+    *,
+    native: bool,
 ) -> Speech:
     """The way of talking of that name; `auto`: what the model's chat template knows, or fences.
 
-    `also` is what the model is told besides how to call the tools.
+    Tools that are called `from_code`, which `also` tells of, are no fenced blocks. `native`: the
+    backend's server marks calls itself, which is what `auto` takes then.
     """
     if name == "auto":
-        name = "hermes" if template and "<tool_call>" in template else "fences"
-    if name == "hermes":
-        arguments = {tool.name: tool.argument for tool in tools.values()}
-        return Speech(
-            lambda: hermes.HermesDialect(arguments),
-            _paragraphs(hermes.instructions(list(tools.values())), also),
-            Role.TOOL,
-        )
-    tags = {tag: tool.name for tool in tools.values() for tag in tool.tags}
-    untagged = next(iter(tools)) if len(tools) == 1 else None
-    if name == "plan" and PlanTool.name not in tools:
+        name = "native" if native else _known_to(template or "")
+    if name in ("fences", "plan"):
+        fenced = [tool for tool in tools.values() if tool.name not in from_code]
+        return _blocks(fenced, also, plans=name == "plan")
+    arguments = {tool.name: tool.argument for tool in tools.values()}
+    told = list(tools.values())
+    makers: dict[DialectName, Callable[[], Dialect]] = {
+        "hermes": lambda: hermes.HermesDialect(arguments),
+        "llama": lambda: llama.LlamaDialect(arguments),
+        "mistral": lambda: mistral.MistralDialect(arguments),
+        "native": lambda: NativeDialect(arguments),
+    }
+    if name == "native" or takes_tools(template):
+        offered = tuple(offer(tool) for tool in told)
+        return Speech(makers[name], also, Role.TOOL, offered)
+    return Speech(makers[name], _paragraphs(_INSTRUCTIONS[name](told), also), Role.TOOL)
+
+
+_INSTRUCTIONS: dict[DialectName, Callable[[Sequence[Tool]], str]] = {
+    "hermes": hermes.instructions,
+    "mistral": mistral.instructions,
+    "llama": llama.instructions,
+}
+"""What models are told whose chat templates do not say it."""
+
+
+def _known_to(template: str) -> DialectName:
+    """The dialect of the models with that chat template, by the marks that are in it."""
+    if "[TOOL_CALLS]" in template:
+        return "mistral"
+    if "<|python_tag|>" in template:
+        return "llama"
+    if "<tool_call>" in template:
+        return "fences" if "<parameter=" in template else "hermes"
+    if "<|start_header_id|>" in template and '"parameters"' in template:
+        return "llama"  # of 3.2, which was not taught the tag
+    return "fences"
+
+
+def _blocks(fenced: Sequence[Tool], also: str, *, plans: bool) -> Speech:
+    """Calls are fenced blocks, and plan blocks where there is a tool for them."""
+    told = {tool.name: tool.instructions for tool in fenced}
+    has_plan = PlanTool.name in told
+    if plans and not has_plan:
         raise UsageError("model.dialect: plan: the task has no plan tool: add it to tools")
-    told = {tool.name: tool.instructions for tool in tools.values()}
-    if name == "plan":
+    tags = {tag: tool.name for tool in fenced for tag in tool.tags}
+    code = [tool.name for tool in fenced if tool.argument is not None]
+    untagged = code[0] if len(code) == 1 else None
+    json = {tool.name for tool in fenced if tool.argument is None}
+    if plans:
         told[PlanTool.name] = plan.INSTRUCTIONS
     return Speech(
-        lambda: (PlanDialect if PlanTool.name in tools else FenceDialect)(tags, untagged),
+        lambda: (PlanDialect if has_plan else FenceDialect)(tags, untagged, json),
         _paragraphs(*told.values(), also),
         Role.USER,
     )

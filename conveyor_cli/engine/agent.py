@@ -88,6 +88,10 @@ class Agent:
         if self._turn is not None:
             self._turn.halt(reason)
 
+    def forget(self) -> None:
+        """Forget the conversation, but for what the model was told at first."""
+        self.messages = [it for it in self.messages[:1] if it.role is Role.SYSTEM]
+
     async def ask(self, prompt: str, emit: Emit, clock: RunClock) -> Ending:
         """Answer a prompt. One that comes to no ending leaves nothing in the conversation.
 
@@ -109,7 +113,7 @@ class Agent:
         if self._speech is None:
             self._speech = self._find_speech()
             system = system_prompt(self._system, self._speech.instructions)
-            self.messages = [Message(Role.SYSTEM, system)]
+            self.messages = [Message(Role.SYSTEM, system)] if system else []
         return self._speech
 
     async def _run_turns(self, speech: Speech, emit: Emit, clock: RunClock) -> Ending:
@@ -156,8 +160,8 @@ class Agent:
 
     def _add(self, message: Message) -> None:
         """Add to the conversation. Chat templates want its sides to take turns."""
-        last = self.messages[-1]
-        if message.role is last.role and message.role is not Role.TOOL:
+        last = self.messages[-1] if self.messages else None
+        if last is not None and message.role is last.role and message.role is not Role.TOOL:
             self.messages[-1] = replace(
                 last,
                 content=f"{last.content}\n\n{message.content}",

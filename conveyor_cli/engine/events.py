@@ -63,13 +63,17 @@ class ModelLoaded:
 
 @dataclass(frozen=True, slots=True)
 class SandboxStarted:
-    """A sandbox is ready. `seconds` is how long that took; `python` the guest's version."""
+    """A sandbox is ready. `seconds` is how long that took; `python` the guest's version.
+
+    `weaknesses`: what it does not enforce, though its kind could elsewhere.
+    """
 
     at: float
     kind: str
     image: str
     python: str
     seconds: float
+    weaknesses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

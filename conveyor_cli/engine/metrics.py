@@ -229,7 +229,7 @@ def start_latencies(timeline: Timeline) -> list[float]:
     latencies = []
     for turn in timeline.turns.values():
         for unit, free_at in _in_order(turn, _ended_at):
-            if not unit.held and not unit.external and free_at <= unit.ready_at:
+            if not unit.held and free_at <= unit.ready_at:
                 assert unit.started_at is not None
                 latencies.append(unit.started_at - unit.ready_at)
     return latencies

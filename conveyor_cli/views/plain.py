@@ -108,6 +108,8 @@ class PlainView:
             case SandboxStarted():
                 what = f"{event.kind} {event.image} (Python {event.python})"
                 self._fact(None, "sandbox", f"{what} ready in {seconds(event.seconds)}")
+                for weakness in event.weaknesses:
+                    self._fact(None, "sandbox", f"weaker here: {weakness}")
             case SandboxDied():
                 self._fact(event.at, "sandbox", f"died: {event.reason}", Phase.FAILED)
             case RunEnded():

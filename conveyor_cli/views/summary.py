@@ -38,6 +38,8 @@ def summary(timeline: Timeline, now: float | None, width: int) -> list[Text]:
             rows[-1].append("   ").append_text(fact)
         else:
             rows.append(Text(" ", no_wrap=True).append_text(fact))
+    if timeline.ended is not None and timeline.sandboxes:
+        rows += [Text(f" weaker sandbox: {it}") for it in timeline.sandboxes[-1].weaknesses]
     for row in rows:
-        row.truncate(width)
+        row.truncate(width, overflow="ellipsis")
     return rows

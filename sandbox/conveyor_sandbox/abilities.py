@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from conveyor_sandbox import landlock
-from conveyor_sandbox.local import isolated, make_plan
+from conveyor_sandbox import cgroup, landlock
+from conveyor_sandbox.local import REMEDY, UNLIMITED, isolated, make_plan
 from conveyor_sandbox.sandbox import SandboxSpec
 
 _PATIENCE = 30.0
@@ -100,26 +99,8 @@ def _whole() -> Ability:
 
 def _memory_group() -> Ability:
     """Whether a control group could limit the memory of all processes together."""
-    name = "delegated control group"
-    folder = _own_group()
-    if folder is None or not os.access(folder, os.W_OK):
-        return Ability(
-            name,
-            available=False,
-            required=False,
-            detail="the memory limit holds for each process, not for all together",
-            remedy="systemd-run --user --scope -p Delegate=yes conveyor …",
-        )
-    detail = "there is one; the memory limit still holds for each process"
+    name = "control group for memory"
+    if not cgroup.is_there():
+        return Ability(name, available=False, required=False, detail=UNLIMITED, remedy=REMEDY)
+    detail = "it limits the memory of all processes together"
     return Ability(name, available=True, required=False, detail=detail, remedy="")
-
-
-def _own_group() -> Path | None:
-    """Our folder of the cgroup v2 hierarchy, if it can limit memory."""
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        if line.startswith("0::"):
-            folder = Path("/sys/fs/cgroup" + line.removeprefix("0::"))
-            controllers = folder / "cgroup.controllers"
-            if controllers.exists() and "memory" in controllers.read_text().split():
-                return folder
-    return None

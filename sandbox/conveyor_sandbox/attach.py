@@ -65,5 +65,9 @@ class AttachChannel:
         if not self._writer.is_closing():
             self._writer.write(data)
 
+    @property
+    def unsent(self) -> int:
+        return self._writer.transport.get_write_buffer_size()
+
     def close(self) -> None:
         self._writer.transport.abort()

@@ -15,6 +15,10 @@ class Channel(Protocol):
     def write(self, data: bytes) -> None:
         """Send; buffered without bound, returns at once. Nothing happens after the end."""
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the other side has not taken yet, and that are kept here."""
+
     def close(self) -> None:
         """Hang up at once: the guest ends, and everything in its sandbox with it."""
 
@@ -35,6 +39,10 @@ class StreamChannel:
     def write(self, data: bytes) -> None:
         if not self._writer.is_closing():
             self._writer.write(data)
+
+    @property
+    def unsent(self) -> int:
+        return self._writer.transport.get_write_buffer_size()
 
     def close(self) -> None:
         # Not `close`, which waits until all is sent: a guest that hangs never takes it. A pipe

@@ -36,6 +36,8 @@ _ANSWERS = Finished | Skipped | Ended | Checkpoint | RolledBack
 _PINGS = 5
 _GRACE = 10.0
 """Seconds beyond a unit's own limit that the guest has to report its end."""
+_MOST_UNSENT = 64 * 1024 * 1024
+"""Bytes of replies that are kept for a guest that does not read them."""
 _TICK = 1.0
 """Seconds between two looks at a guest that owes us an answer."""
 
@@ -133,10 +135,26 @@ class GuestClient:
         self._owed += 1
         self._send(frame)
 
-    def end(self, call: int) -> None:
+    def run_command(self, unit: UnitKey, text: str, *, is_open: bool) -> None:
+        """The same in the shell. `is_open`: the text may end within a command."""
+        frame = {"op": "run", "tool": "shell", "call": unit.call, "index": unit.index}
+        self._owed += 1
+        self._send({**frame, "text": text, "open": is_open})
+
+    def run_operation(self, unit: UnitKey, arguments: Mapping[str, Any]) -> None:
+        """The same for one of the `files` tool, with its arguments."""
+        frame = {"op": "run", "tool": "files", "call": unit.call, "index": unit.index}
+        self._owed += 1
+        self._send({**frame, "arguments": dict(arguments)})
+
+    def prepare_shell(self) -> None:
+        """The shell will be needed."""
+        self._send({"op": "prepare"})
+
+    def end(self, call: int, tool: str = "python") -> None:
         """The call's text is complete: check it as a whole and show its last value."""
         self._owed += 1
-        self._send({"op": "end", "call": call})
+        self._send({"op": "end", "call": call, "tool": tool})
 
     def cancel(self, call: int) -> None:
         """Interrupt what runs of the call, and skip the rest of it."""
@@ -155,6 +173,9 @@ class GuestClient:
     def reply(self, number: int, text: str, *, ok: bool) -> None:
         """Answer a call of one of our functions: with its result as JSON, or with what is wrong."""
         self._called.discard(number)
+        if self._channel.unsent > _MOST_UNSENT:
+            self._give_up("the sandbox does not take what it asked for")
+            return
         self._send({"op": "reply", "id": number, "ok": ok, "text": text})
 
     def check(self, call: int, text: str) -> None:
@@ -265,7 +286,10 @@ class GuestClient:
             await asyncio.sleep(_TICK)
             owes = self._owed > 0 and not self._called  # else it may be waiting for us
             self._silent = self._silent + _TICK if owes else 0.0
-        self._reason = f"the sandbox did not answer within {self._patience:g} s"
+        self._give_up(f"the sandbox did not answer within {self._patience:g} s")
+
+    def _give_up(self, reason: str) -> None:
+        self._reason = reason
         self._given_up = True
         if self._listening is not None:
             self._listening.cancel()

@@ -56,6 +56,7 @@ class DockerSandbox:
         self._spec = spec
         self._offer_socket = offer_socket
         self._starting: asyncio.Task[GuestClient] | None = None
+        self.weaknesses: tuple[str, ...] = ()
         self._stopped = threading.Event()
         self._cleaning = asyncio.Lock()
         # What has to be removed or closed, as soon as it is there:
@@ -95,8 +96,12 @@ class DockerSandbox:
             attached = await self._run_container(image)
             hello = await self._greet(attached)
             if hello.unguarded is not None:
-                image_name = self._spec.image
-                tell(f"code in image {image_name} can end its own sandbox: {hello.unguarded}", None)
+                weakness = f"code can end its own sandbox and speak for it: {hello.unguarded}"
+                self.weaknesses = (weakness,)
+                if self._spec.strict:
+                    raise SandboxUnavailable(
+                        f"no sandbox of {self._spec.image} (strict): {weakness}"
+                    )
             channel: Channel = attached
             if hello.took_socket and self._meeting is not None:
                 channel = await self._meeting.accept()
@@ -243,30 +248,26 @@ class DockerSandbox:
                 await self._step(self._remove)
 
     def _remove(self) -> None:
-        """Wait until the engine has removed the container; do it ourselves where it does not."""
+        """Have the container removed, by the engine or by ourselves, and wait until it is gone.
+
+        Again and again for a while: an engine that is just coming back may refuse, or be away.
+        """
         from docker.errors import APIError, NotFound  # noqa: PLC0415
-        from requests import RequestException  # noqa: PLC0415
+        from requests import RequestException, Timeout  # noqa: PLC0415
 
         client, self._client = self._client, None
         container, self._container = self._container, None
         if client is None:
             return
-        with contextlib.suppress(RequestException), contextlib.closing(client):
-            if container is None:
-                return
-            try:
-                client.api.remove_container(container, force=True)
-            except NotFound:
-                return
-            except APIError:
-                pass  # its removal is under way: wait for the end of it
+        with contextlib.closing(client):
             given_up = time.monotonic() + _STOP
-            while time.monotonic() < given_up:
+            while container is not None and time.monotonic() < given_up:
                 try:
-                    client.api.inspect_container(container)
-                except NotFound:
+                    client.api.remove_container(container, force=True)
+                except (NotFound, Timeout):
                     return
-                time.sleep(0.02)
+                except (APIError, RequestException):
+                    time.sleep(0.02)  # its removal is under way, mostly
 
 
 class _StoppedError(Exception):

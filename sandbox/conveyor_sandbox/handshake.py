@@ -42,14 +42,19 @@ async def greet(
     offer: SocketOffer | None = None,
     functions: Sequence[HostFunction] = (),
     preload: Sequence[str] = (),
+    watched: int | None = None,
 ) -> Hello:
-    """Send the guest to the program that `boot` runs. Raises SandboxDied if none answers."""
+    """Send the guest to the program that `boot` runs. Raises SandboxDied if none answers.
+
+    `watched`: bytes that all processes may hold together, where only the guest sees to that.
+    """
     opening = {
         "limits": {
             "unit_timeout": limits.unit_timeout,
             "output": limits.output,
             "memory": limits.memory,
             "undo": limits.undo,
+            "watched": watched,
         },
         "socket": offer.path if offer else None,
         "token": offer.token if offer else None,

@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from conveyor_sandbox import landlock, newroot, seccomp
+from conveyor_sandbox import cgroup, landlock, newroot, seccomp
 from conveyor_sandbox.capacity import OPEN_FILES
 from conveyor_sandbox.syscalls import Refused, call
 
@@ -70,17 +70,21 @@ class Plan(NamedTuple):
     workspace_size: int
     pids: int
     cpus: int
+    group: cgroup.Group | None
+    """Limits the memory of all processes together, where there is one; removed at the end."""
     prefixes: tuple[str, ...]
 
     def to_arguments(self) -> list[str]:
         """As arguments for the jail."""
-        *fields, prefixes = self
-        return [*map(str, fields), *prefixes]
+        *fields, group, prefixes = self
+        folder, version = group or ("", 0)
+        return [*map(str, fields), str(folder), str(version), *prefixes]
 
     @staticmethod
     def from_arguments(arguments: list[str]) -> Plan:
         """What `to_arguments` made."""
-        host, python, program, memory, workspace_size, pids, cpus, *prefixes = arguments
+        host, python, program, memory, workspace_size, pids, cpus, *rest = arguments
+        folder, version, *prefixes = rest
         return Plan(
             host=int(host),
             python=python,
@@ -89,6 +93,7 @@ class Plan(NamedTuple):
             workspace_size=int(workspace_size),
             pids=int(pids),
             cpus=int(cpus),
+            group=cgroup.Group(Path(folder), int(version)) if folder else None,
             prefixes=tuple(prefixes),
         )
 
@@ -127,7 +132,10 @@ def _run(plan: Plan) -> NoReturn:
         _become_guest(plan, ask, answered)
     os.close(ask)
     os.close(answered)
-    _watch(child, asked, answer)
+    code = _watch(child, plan.host, asked, answer)
+    if plan.group is not None:
+        plan.group.remove()
+    os._exit(code)
 
 
 def _go_first_when_memory_is_out() -> None:
@@ -180,16 +188,23 @@ def _host_user() -> tuple[int, int]:
 # The outer process
 
 
-def _watch(child: int, asked: int, answer: int) -> NoReturn:
-    """Give the child its user namespace's map when asked; end as it ends, or when told to."""
+def _watch(child: int, host: int, asked: int, answer: int) -> int:
+    """Give the child its user namespace's map when asked; wait for its end, or cause it when told.
+
+    The exit code.
+    """
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+    # From here on the host's death is not ours at once: there may be something to remove.
+    call("a word of its parent's end", "prctl", _SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != host:
+        os.kill(child, signal.SIGKILL)
     if os.read(asked, 1):
         uid, gid = _host_user()
         _map_user(child, (USER, uid), (USER, gid))
         os.write(answer, b"m")
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    os._exit(code if code >= 0 else 128 - code)
+    return code if code >= 0 else 128 - code
 
 
 # The inner process
@@ -197,12 +212,14 @@ def _watch(child: int, asked: int, answer: int) -> NoReturn:
 
 def _become_guest(plan: Plan, ask: int, answered: int) -> NoReturn:
     try:
+        if plan.group is not None:
+            plan.group.join()
         for name, flag in NAMESPACES.items():
             unshare(name, flag)
         call("a host name", "sethostname", HOSTNAME, len(HOSTNAME))
         owner = newroot.Owner(*_host_user())
         prefixes = tuple(Path(prefix) for prefix in plan.prefixes)
-        newroot.enter(Path(plan.python), prefixes, plan.workspace_size, owner)
+        newroot.enter(Path(plan.python), prefixes, plan.workspace_size, owner, plan.group)
         _become_nobody(ask, answered)
         _set_limits(plan)
         _prove_process_limit()

@@ -2,8 +2,8 @@
 
 Isolation: see `jail` (users, namespaces, limits, capabilities), `newroot` (files), `landlock` and
 `seccomp`. What the kernel refuses is a SandboxUnavailable that names it, never a weaker sandbox.
-Not covered: flaws of the kernel, and the memory of all processes together: the limit holds for
-each of them.
+Not covered: flaws of the kernel; and where no control group can be had, the memory of all processes
+together is only looked at, which `weaknesses` says.
 
 It dies with us: our end of its standard input closes, and the kernel kills it with its parent.
 Nothing of it is on the host's disk.
@@ -20,13 +20,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from conveyor_sandbox import cgroup
 from conveyor_sandbox.bundle import boot_program
+from conveyor_sandbox.cgroup import Group
 from conveyor_sandbox.channel import StreamChannel
 from conveyor_sandbox.client import GuestClient
 from conveyor_sandbox.errors import SandboxDied, SandboxUnavailable
 from conveyor_sandbox.handshake import greet
 from conveyor_sandbox.jail import REFUSED, Plan
 from conveyor_sandbox.rooms import with_room
+from conveyor_sandbox.sandbox import MIB
 
 if TYPE_CHECKING:
     from conveyor_sandbox.sandbox import Progress, SandboxSpec
@@ -38,6 +41,14 @@ _START = 30.0
 """Seconds the guest has to say hello."""
 _STOP = 3.0
 """Seconds it has to end after it was told to."""
+BESIDE = 48 * MIB
+"""Bytes beside the code's `memory`: for the supervisor, and an empty interpreter."""
+UNLIMITED = (
+    "the memory of all processes together is looked at four times a second, not limited: "
+    "there is no control group to do that"
+)
+"""What is weaker where no control group can be had."""
+REMEDY = "run as root, or by `systemd-run --user --scope conveyor …`, or use --sandbox docker"
 _COMPLAINT = 4096
 """Bytes kept of what it says on standard error."""
 
@@ -48,7 +59,7 @@ def isolated(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _ENTRY.format(module), packages, *arguments]
 
 
-def make_plan(spec: SandboxSpec, program: str) -> Plan:
+def make_plan(spec: SandboxSpec, program: str, group: Group | None = None) -> Plan:
     """What to lock in to run a Python program in a sandbox of this process."""
     return Plan(
         host=os.getpid(),
@@ -59,6 +70,7 @@ def make_plan(spec: SandboxSpec, program: str) -> Plan:
         workspace_size=spec.limits.workspace_size,
         pids=spec.limits.pids,
         cpus=math.ceil(spec.limits.cpus),
+        group=group,
     )
 
 
@@ -73,6 +85,8 @@ class LocalSandbox:
         self._complaint: asyncio.Task[str] | None = None
         self._guest: GuestClient | None = None
         self._stopped = False
+        self._group: Group | None = None
+        self.weaknesses: tuple[str, ...] = ()
 
     async def start(self, progress: Progress) -> GuestClient:
         """Start the jail, and the guest in it. Raises SandboxError, leaving nothing behind."""
@@ -86,9 +100,15 @@ class LocalSandbox:
             raise
 
     async def _start(self) -> GuestClient:
+        self._group = group = cgroup.make(self._spec.limits.memory + BESIDE)
+        if group is None:
+            self.weaknesses = (UNLIMITED,)
+            if self._spec.strict:
+                raise SandboxUnavailable(f"no local sandbox (strict): {UNLIMITED}; {REMEDY}")
+        plan = make_plan(self._spec, boot_program(), group)
         pipe = asyncio.subprocess.PIPE
         self._process = process = await asyncio.create_subprocess_exec(
-            *isolated("jail", *make_plan(self._spec, boot_program()).to_arguments()),
+            *isolated("jail", *plan.to_arguments()),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
@@ -110,6 +130,7 @@ class LocalSandbox:
                     with_room(self._spec.limits),
                     functions=self._spec.functions,
                     preload=self._spec.preload,
+                    watched=None if group else self._spec.limits.memory + BESIDE,
                 ),
                 _START,
             )
@@ -146,6 +167,13 @@ class LocalSandbox:
             await self._end()
 
     async def _end(self) -> None:
+        try:
+            await self._end_process()
+        finally:
+            if self._group is not None:
+                self._group.remove()  # where the jail itself has not
+
+    async def _end_process(self) -> None:
         process = self._process
         if process is None:
             return

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from conveyor_sandbox.capacity import most_files
+from conveyor_sandbox.cgroup import Group
 from conveyor_sandbox.syscalls import call
 
 MIB = 1024 * 1024
@@ -75,7 +76,13 @@ class View:
         return any(place in self.trees for place in (path, *path.parents))
 
 
-def enter(python: Path, prefixes: tuple[Path, ...], workspace_size: int, owner: Owner) -> None:
+def enter(
+    python: Path,
+    prefixes: tuple[Path, ...],
+    workspace_size: int,
+    owner: Owner,
+    group: Group | None = None,
+) -> None:
     """Make the new root and change to it, for good; the working directory is the workspace.
 
     Needs a mount namespace of its own and all rights in it; run as first process of a new pid
@@ -83,6 +90,9 @@ def enter(python: Path, prefixes: tuple[Path, ...], workspace_size: int, owner: 
     """
     call("private mounts", "mount", None, b"/", None, _RECURSIVE | _PRIVATE, None)
     view = _view(python, prefixes)
+    if group is not None:
+        counted, seen = group.kills
+        view.trees[seen] = _read_only_copy(counted, _SET_RDONLY | _SET_NOSUID | _SET_NODEV)
     devices = [(name, _device(name)) for name in _DEVICES]
     libraries = _content("/etc/ld.so.cache")
     _tmpfs(_STAGE, f"mode=755,size={4 * MIB},nr_inodes=2048")

@@ -71,6 +71,8 @@ class SandboxSpec:
     functions: tuple[HostFunction, ...] = ()
     project: Mapping[str, Entry] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
+    strict: bool = False
+    """Whether a sandbox with a weakness (see `Sandbox.weaknesses`) is refused."""
     """Modules that are imported before the code asks for them, where they are there."""
 
     def entries(self) -> dict[str, Entry]:
@@ -84,6 +86,10 @@ class Sandbox(Protocol):
     @property
     def kind(self) -> str:
         """`docker` or `local`."""
+
+    @property
+    def weaknesses(self) -> tuple[str, ...]:
+        """What this one, started, does not enforce, though its kind could elsewhere."""
 
     async def start(self, progress: Progress) -> GuestClient:
         """Make the place and start the guest. Raises SandboxError, leaving nothing behind."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conveyor_cli.tool_choice import ToolChoice
 from conveyor_cli.toolbox import open_toolbox
 from tests.cli.command import Command, Done, Typed, finish, named
 
@@ -189,7 +190,8 @@ def test_an_invalid_call_calls_nothing_external(conveyor: Command, sandbox: str,
 
 def test_the_model_is_told_of_the_functions() -> None:
     """Name, signature and description stand in the system prompt."""
-    functions = open_toolbox(["python", "calculator"]).functions_told
+    chosen = map(ToolChoice, ("python", "calculator"))
+    functions = open_toolbox(chosen).functions_told
     assert "- calculator(expression: str) -> str\n  Calculate an expression" in functions
 
 
@@ -370,7 +372,10 @@ def test_paths_of_tools_are_relative_to_the_task(conveyor: Command) -> None:
         ("[python, './mytools.py:']", "tools.1: not a tool: './mytools.py:'"),
         ("[python, './mytools.py:LOG']", "LOG: it is no function, but of type PosixPath"),
         ("[python, './mytools.py:note']", "note: it has no docstring"),
-        ("[calculator]", "tools: functions are called from code: add python"),
+        ("[]", "tools: name at least one tool"),
+        ("[python, {calculator: {a: 1}}]", "calculator: it takes no options"),
+        ("[python, {calculator: 1}]", "tools.1: options of calculator are fields"),
+        ("[python, {a: {}, b: {}}]", "tools.1: write a name, or {name: {option: value}}"),
         (
             "[python, './mytools.py:weather', './mytools.py:again']",
             "called 'weather' already",

@@ -18,7 +18,8 @@ from conveyor_sandbox.sandbox import Limits, SandboxSpec
 
 async def answer(request: dict) -> dict:
     files = {path: text.encode() for path, text in request.get("files", {}).items()}
-    sandbox = LocalSandbox(SandboxSpec(limits=Limits(**request.get("limits", {})), files=files))
+    limits, strict = Limits(**request.get("limits", {})), request.get("strict", False)
+    sandbox = LocalSandbox(SandboxSpec(limits=limits, files=files, strict=strict))
     try:
         guest = await sandbox.start(lambda *_: None)
     except SandboxError as error:
@@ -28,6 +29,7 @@ async def answer(request: dict) -> dict:
     guest.run(UnitKey(1, 0), request["code"], 1)
     guest.end(1)
     result = {"stdout": "", "stderr": "", "status": "", "kind": "", "message": ""}
+    result["weaker"] = "; ".join(sandbox.weaknesses)
     while True:
         report = await reports.get()
         if isinstance(report, Output):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import conveyor_sandbox
-from conveyor_sandbox import landlock
+from conveyor_sandbox import cgroup, landlock
 from conveyor_sandbox.abilities import abilities
 from conveyor_sandbox.local import isolated, make_plan
 from conveyor_sandbox.sandbox import SandboxSpec
@@ -390,6 +390,107 @@ def test_memory_in_small_pieces(host: Host) -> None:
     """A list that grows for ever is stopped, and the sandbox goes on."""
     code = "import os\npieces = []\nwhile True: pieces.append(bytearray(1_000_000))"
     assert host.ask(code, limits={"memory": 256 * MIB})["kind"] == "memory"
+
+
+TOGETHER = """
+import os, time
+ended, end = os.pipe()
+children = []
+for _ in range({}):
+    children.append(os.fork())
+    if not children[-1]:
+        held = bytearray(b"x") * {}
+        os.write(end, b"r")
+        time.sleep(60)
+os.close(end)
+def dead():
+    return [pid for pid in children if os.waitpid(pid, os.WNOHANG) != (0, 0)]
+gone, said = 0, 0
+os.set_blocking(ended, False)
+while gone + said < len(children):
+    for pid in dead():
+        gone += 1
+        children.remove(pid)
+    try:
+        said += len(os.read(ended, 100))
+    except BlockingIOError:
+        time.sleep(0.05)
+time.sleep({})
+gone += len(dead())
+print(gone)
+"""
+
+
+def groups() -> list[Path]:
+    """Control groups of sandboxes, of every test that runs now."""
+    top = Path("/sys/fs/cgroup")
+    return [it for depth in ("", "*/", "*/*/", "*/*/*/") for it in top.glob(f"{depth}conveyor-*")]
+
+
+def test_memory_of_all_processes(host: Host) -> None:
+    """Ten that each hold a quarter of the limit: by a control group, or by being looked at.
+
+    The control: two of them.
+    """
+    limits = {"memory": 256 * MIB, "workspace_size": 32 * MIB}
+    few = host.ask(TOGETHER.format(2, 64 * MIB, 1), limits=limits)
+    assert (few["status"], few["stdout"]) == ("ok", "0\n"), few
+    many = host.ask(TOGETHER.format(10, 64 * MIB, 5), limits=limits)
+    if many["weaker"]:
+        assert "no control group" in many["weaker"]
+        assert many["kind"] == "memory", many
+    else:
+        assert many["kind"] == "memory" or int(many["stdout"]) >= 6, many
+
+
+def test_memory_that_processes_share_is_counted_once(host: Host) -> None:
+    """Eight children of an interpreter that holds half of the limit, and change nothing of it."""
+    limits = {"memory": 256 * MIB, "workspace_size": 32 * MIB}
+    code = "held = bytearray(b'x') * (128 << 20)\n" + TOGETHER.format(8, 1, 3)
+    shared = host.ask(code, limits=limits)
+    assert (shared["status"], shared["stdout"]) == ("ok", "0\n"), shared
+
+
+def test_strict(host: Host) -> None:
+    """Refused where the memory of all processes together cannot be limited; else as ever."""
+    weaker = host.ask("1", strict=False)["weaker"]
+    told = host.ask("1", strict=True)
+    if weaker:
+        assert told["refused"].startswith("SandboxUnavailable: no local sandbox (strict): ")
+        assert "control group" in told["refused"]
+    else:
+        assert told["status"] == "ok"
+
+
+@pytest.mark.skipif(not cgroup.is_there(), reason="no control group can be had")
+@pytest.mark.parametrize("how", ["normally", "host killed", "jail killed"])
+def test_its_control_group_goes_with_it(shared: Path, how: str) -> None:
+    """However it ends; one that is there is seen."""
+    before = set(groups())
+    host = Host("root", shared)
+    host.ask("print('ready', flush=True)\nimport time\ntime.sleep(60)\n", hold=True)
+    (ours,) = (it for it in set(groups()) - before if holds(it, host.process.pid))
+    if how == "host killed":
+        host.process.kill()
+    elif how == "jail killed":
+        outer, *_ = sorted(pid for pid, _ in descendants(host.process.pid))
+        os.kill(outer, signal.SIGKILL)
+        host.process.kill()
+    host.close()
+    until = time.monotonic() + 5
+    while how != "jail killed" and ours.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    if how == "jail killed":  # nobody is there to remove it: it holds nothing
+        while (ours / "cgroup.procs").read_text():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        ours.rmdir()
+
+
+def holds(group: Path, host: int) -> bool:
+    inside = set((group / "cgroup.procs").read_text().split())
+    return bool(inside & {str(pid) for pid, _ in descendants(host)})
 
 
 def test_workspace_limit(host: Host) -> None:

@@ -88,6 +88,7 @@ def test_results(expression: str, result: str) -> None:
         ("300 K in °C", "26.85 degC"),
         ("20 degC - 5 degC", "15 delta_degC"),
         ("20 degC + 5 delta_degC", "25 degC"),
+        ("1 delta_degF to K", "0.555555555555555555555555555556 K"),
         ("1/3 m", "0.333333333333333333333333333333 m**-1"),
         ("2 m**-2", "2 m**-2"),
     ],

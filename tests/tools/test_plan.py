@@ -43,6 +43,7 @@ class World:
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     refused: str | None = None
+    asks_about_all: bool = False
 
     def functions(self) -> dict[str, FunctionTool]:
         @tool(effects="pure", timeout=60)
@@ -92,7 +93,8 @@ class World:
         return {"name": name, "uses": uses}
 
     async def refusal(self, tool: str, effects: Effects, arguments: str) -> str | None:
-        assert effects is Effects.EXTERNAL
+        if effects is Effects.PURE and not self.asks_about_all:
+            return None
         self.asked.append(f"{tool} {arguments}")
         return self.refused
 
@@ -315,6 +317,13 @@ def test_what_is_refused_fails() -> None:
         "denied",
         "the user said no",
     )
+
+
+def test_who_asks_about_all_asks_about_pure_steps_too() -> None:
+    world = World(refused="the user said no", asks_about_all=True)
+    talk = run_plan("$1 = give(1)\n", world)
+    assert talk.outcome.failure is not None
+    assert (world.asked, talk.outcome.failure.kind) == (['give {"value": 1}'], "denied")
 
 
 def test_a_plan_that_is_not_complete() -> None:

@@ -51,7 +51,7 @@ class ArgumentSplitter:
         self._begin()
 
     def _begin(self) -> None:
-        self._stream = SchemaStream(self._tool.schema)
+        self._stream = SchemaStream(self._tool.stream_schema)
         self.released = 0
         """How many characters of the text have been given out in units."""
         self.problem: Failure | None = None

@@ -16,6 +16,7 @@ from conveyor_tools.blocking import in_thread
 from conveyor_tools.declaration import Declaration, Effects, declared, tool
 from conveyor_tools.later import Later
 from conveyor_tools.options import make
+from conveyor_tools.schema_stream import Schema
 from conveyor_tools.signature import NO_LATER, Arguments, read_signature
 
 __all__ = ["LONGEST_RESULT", "Answer", "Effects", "FunctionTool", "function_tool", "tool"]
@@ -39,9 +40,12 @@ class FunctionTool:
     declaration: Declaration
     signature: Arguments
     function: Callable[..., Any]
+    stream_schema: Schema = field(init=False)
+    """The arguments' schema, to validate a text while it is written."""
     _slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "stream_schema", Schema(self.signature.schema()))
         object.__setattr__(self, "_slots", asyncio.Semaphore(self.declaration.concurrency))
 
     @property

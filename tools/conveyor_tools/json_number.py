@@ -16,8 +16,9 @@ _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 def may_be_atom(text: str) -> bool:
     """Whether the text is, or can become, a number or one of JSON's words (as `json` has them)."""
-    word = any(word.startswith(text) for word in _WORDS)
-    return word or _NUMBER.fullmatch(text, partial=True) is not None
+    if _NUMBER.fullmatch(text, partial=True) is not None:
+        return True
+    return any(word.startswith(text) for word in _WORDS)
 
 
 @dataclass(frozen=True, slots=True)

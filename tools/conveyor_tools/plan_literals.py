@@ -41,13 +41,36 @@ _DEEPEST = 50
 """Lists and dicts inside each other."""
 
 
+class StepNumbers:
+    """The numbers of the steps so far, as they are written."""
+
+    def __init__(self, numbers: Iterable[int] = ()) -> None:
+        self._numbers: set[str] = set()
+        self._beginnings: set[str] = set()
+        for number in numbers:
+            self.add(number)
+
+    def add(self, number: int) -> None:
+        """There is one more."""
+        text = str(number)
+        self._numbers.add(text)
+        self._beginnings.update(text[:end] for end in range(1, len(text) + 1))
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._numbers
+
+    def begins(self, text: str) -> bool:
+        """Whether one of them begins like this."""
+        return text in self._beginnings
+
+
 class ValueReader:
     """Reads values. `known` are the numbers of the steps that they may refer to."""
 
-    def __init__(self, known: Iterable[int]) -> None:
+    def __init__(self, known: StepNumbers) -> None:
         self.in_string = False
         """Whether the text stands inside a string that may hold line breaks."""
-        self._known = {str(number) for number in known}
+        self._known = known
         self._char = ""
         self._depth = 0
 
@@ -265,9 +288,7 @@ class ValueReader:
             reference = yield from self._reference(braced=True)
             return Reference(reference.step, reference.path + (yield from self._path()))
         number = ""
-        while self._char in DIGITS and any(
-            it.startswith(number + self._char) for it in self._known
-        ):
+        while self._char in DIGITS and self._known.begins(number + self._char):
             number += self._char
             yield
         if number not in self._known or self._char in DIGITS:

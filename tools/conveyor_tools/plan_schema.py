@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from conveyor_tools.answer import failure_of
 from conveyor_tools.declaration import Effects
 from conveyor_tools.plan_values import StepProblem, Value, references
-from conveyor_tools.schema_stream import SchemaStream
+from conveyor_tools.schema_stream import Schema, SchemaStream
 
 _TYPES = frozenset(("string", "number", "integer", "array", "object", "boolean", "null"))
 _ADMITTED = {
@@ -93,6 +93,8 @@ class Parameters:
         self._tool = tool
         self._root = {} if tool is None else tool.schema
         self._properties: Mapping[str, Any] = self._root.get("properties", {})
+        self._shapes: dict[str, Shape] = {}
+        self._schemas: dict[str, Schema] = {}
         self._open = self._root.get("additionalProperties", True) is not False
 
     def left(self, given: Mapping[str, Value]) -> list[str] | None:
@@ -110,14 +112,20 @@ class Parameters:
 
     def shape(self, name: str) -> Shape:
         """What values the argument may have."""
-        return Shape(name, self._properties.get(name), self._root)
+        if name not in self._shapes:
+            self._shapes[name] = Shape(name, self._properties.get(name), self._root)
+        return self._shapes[name]
 
     def check(self, name: str, value: Value) -> None:
         """Raises StepProblem if a value without references is not what the argument must be."""
         if self._tool is None or any(references(value)):
             return
-        properties = {name: self._properties.get(name, True)}
-        stream = SchemaStream({**self._root, "properties": properties, "required": [name]})
+        if name not in self._schemas:
+            properties = {name: self._properties.get(name, True)}
+            self._schemas[name] = Schema(
+                {**self._root, "properties": properties, "required": [name]}
+            )
+        stream = SchemaStream(self._schemas[name])
         stream.feed(json.dumps({name: value}))
         if stream.problem is not None:
             raise StepProblem(stream.problem.why)

@@ -5,7 +5,7 @@ What can no longer become a valid step is a `StepProblem` at the first character
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from conveyor_tools.plan_literals import (
     BLANKS,
@@ -16,10 +16,11 @@ from conveyor_tools.plan_literals import (
     NAME,
     WORDS,
     Reading,
+    StepNumbers,
     ValueReader,
     kind_of,
 )
-from conveyor_tools.plan_schema import Parameters, StepTool
+from conveyor_tools.plan_schema import Parameters
 from conveyor_tools.plan_values import Step, StepProblem, Value
 
 _JOIN = "join"
@@ -37,7 +38,7 @@ class StepReader(ValueReader):
     """
 
     def __init__(
-        self, tools: Mapping[str, StepTool] | None, known: Iterable[int], line: int = 1
+        self, tools: Mapping[str, Parameters] | None, known: StepNumbers, line: int = 1
     ) -> None:
         super().__init__(known)
         self.line = line
@@ -84,8 +85,8 @@ class StepReader(ValueReader):
         if self._tools is not None and name not in self._tools:  # join
             yield from self._rest_of_line()
             return
-        tool = None if self._tools is None else self._tools[name]
-        arguments = yield from self._arguments(Parameters(name, tool))
+        parameters = Parameters(name, None) if self._tools is None else self._tools[name]
+        arguments = yield from self._arguments(parameters)
         yield from self._blanks()
         if self._char == "#":
             yield from self._rest_of_line()

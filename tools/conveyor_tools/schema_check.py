@@ -1,17 +1,16 @@
-"""What a schema says of one value while it is written: combinations of alternatives.
+"""What is asked of one value while it is written, and combinations of that.
 
-`schema_value.py` has what its other keywords say. A check is told of the value's parts in the order
-in which they are written, and says what is wrong as soon as no continuation can be right.
+`schema_plan.py` begins the checks of a value, `schema_value.py` and `schema_keys.py` have what a
+schema's keywords say of it. A check is told of the value's parts in the order in which they are
+written, and says what is wrong as soon as no continuation can be right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-_MOST = 256
-"""Alternatives that are followed at once. With more, only the whole value is checked, elsewhere."""
 _TOLD = 3
 """Reasons that are named where no alternative is left."""
 
@@ -24,14 +23,35 @@ class Wrong:
     index: int = 0
 
 
+@dataclass(slots=True)
+class Budget:
+    """How many schemas are still followed for one value: alternatives may have alternatives.
+
+    When it is spent, the value is left to the check of the whole text.
+    """
+
+    left: int = 128
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether more was to be followed."""
+        return self.left < 0
+
+    def take(self) -> bool:
+        """Whether one more may be followed."""
+        self.left -= 1
+        return self.left >= 0
+
+
+class Asked(Protocol):
+    """What is asked of a value that is still to come."""
+
+    def begin(self, first: str, budget: Budget) -> Check | Wrong:
+        """The value begins, with that character: its check, if it can be right."""
+
+
 class Check:
-    """What is asked of one value. This one allows all of them."""
-
-    size = 1
-    """How many checks it is made of."""
-
-    def begin(self, first: str) -> Wrong | None:
-        """The value begins, with that character."""
+    """What is asked of a value that has begun. This one allows all of them."""
 
     def text(self, text: str) -> Wrong | None:
         """It is a string, which goes on with these characters."""
@@ -48,15 +68,32 @@ class Check:
     def comma(self) -> Wrong | None:
         """Another key or item follows."""
 
-    def child(self) -> Check:
-        """The check of the value that begins now: that of the key, or the next item."""
-        return Check()
-
-    def settle(self, child: Check) -> None:
-        """That value is complete."""
+    def child(self) -> Asked:
+        """What is asked of the value that comes now: that of the key, or the next item."""
+        return ANYTHING
 
     def end(self, value: Any) -> Wrong | None:
         """The value is complete. For a number, the character that shows it is the next one."""
+
+
+class _Anything(Check):
+    """Asks nothing, of what is still to come either."""
+
+    def begin(self, _first: str, _budget: Budget) -> Check | Wrong:
+        return self
+
+
+ANYTHING = _Anything()
+
+
+class Never:
+    """Allows no value."""
+
+    def __init__(self, why: str = "must not be there") -> None:
+        self._why = why
+
+    def begin(self, _first: str, _budget: Budget) -> Check | Wrong:
+        return Wrong(self._why)
 
 
 class All(Check):
@@ -64,16 +101,10 @@ class All(Check):
 
     def __init__(self, parts: Sequence[Check]) -> None:
         self._parts = parts
-        self.size = sum(part.size for part in parts)
 
     def _each(self, ask: Callable[[Check], Wrong | None]) -> Wrong | None:
         found = [wrong for part in self._parts if (wrong := ask(part)) is not None]
         return min(found, key=lambda wrong: wrong.index) if found else None
-
-    def begin(self, first: str) -> Wrong | None:
-        wrong = self._each(lambda part: part.begin(first))
-        self.size = sum(part.size for part in self._parts)
-        return wrong
 
     def text(self, text: str) -> Wrong | None:
         return self._each(lambda part: part.text(text))
@@ -90,48 +121,69 @@ class All(Check):
     def comma(self) -> Wrong | None:
         return self._each(lambda part: part.comma())
 
-    def child(self) -> Check:
-        return _limited(All([part.child() for part in self._parts]))
-
-    def settle(self, child: Check) -> None:
-        if isinstance(child, All):
-            for part, of_part in zip(self._parts, child._parts, strict=True):  # noqa: SLF001
-                part.settle(of_part)
+    def child(self) -> Asked:
+        return AllAsked([part.child() for part in self._parts])
 
     def end(self, value: Any) -> Wrong | None:
         return self._each(lambda part: part.end(value))
 
 
-class Alternatives(Check):
-    """One of the branches is asked for, and no more than that if `only_one`."""
+def together(parts: Sequence[Check]) -> Check:
+    """All of them, as simply as can be."""
+    parts = [part for part in parts if part is not ANYTHING]
+    if len(parts) > 1:
+        return All(parts)
+    return parts[0] if parts else ANYTHING
 
-    def __init__(self, branches: Sequence[Check | None], *, only_one: bool = False) -> None:
+
+class AllAsked:
+    """All of these are asked of a value that is still to come."""
+
+    def __init__(self, parts: Sequence[Asked]) -> None:
+        self._parts = parts
+
+    def begin(self, first: str, budget: Budget) -> Check | Wrong:
+        begun = []
+        for part in self._parts:
+            check = part.begin(first, budget)
+            if isinstance(check, Wrong):
+                return check
+            begun.append(check)
+        return together(begun)
+
+
+class Alternatives(Check):
+    """One of the branches is asked for, and no more than that if `only_one`.
+
+    A branch that is wrong about a value inside is wrong about what holds that: `within`.
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[Check | None],
+        *,
+        only_one: bool = False,
+        within: Alternatives | None = None,
+    ) -> None:
         self._branches = list(branches)
         self._only_one = only_one
-        self._count()
-
-    def _count(self) -> None:
-        self.size = sum(branch.size for branch in self._branches if branch is not None)
+        self._within = within
 
     def _each(self, ask: Callable[[Check], Wrong | None]) -> Wrong | None:
-        """Drop the branches that are wrong. If none is left, the last to go says why."""
+        """Drop the branches that are wrong. If none is left, the last to go say why."""
         found = []
         for place, branch in enumerate(self._branches):
             if branch is not None and (wrong := ask(branch)) is not None:
-                self._branches[place] = None
+                self._drop(place)
                 found.append(wrong)
-        if found:
-            self._count()
         if not found or any(branch is not None for branch in self._branches):
             return None
-        last = max(wrong.index for wrong in found)
-        whys = dict.fromkeys(wrong.why for wrong in found if wrong.index == last)
-        return Wrong(", or ".join(list(whys)[:_TOLD]), last)
+        return none_left(found)
 
-    def begin(self, first: str) -> Wrong | None:
-        wrong = self._each(lambda branch: branch.begin(first))
-        self._count()
-        return wrong
+    def _drop(self, place: int) -> None:
+        self._branches[place] = None
+        if self._within is not None:
+            self._within._drop(place)  # noqa: SLF001 - it is one of its own kind
 
     def text(self, text: str) -> Wrong | None:
         return self._each(lambda branch: branch.text(text))
@@ -148,30 +200,51 @@ class Alternatives(Check):
     def comma(self) -> Wrong | None:
         return self._each(lambda branch: branch.comma())
 
-    def child(self) -> Check:
-        branches = [branch and branch.child() for branch in self._branches]
-        return _limited(Alternatives(branches))
-
-    def settle(self, child: Check) -> None:
-        if isinstance(child, Alternatives):
-            for place, of_branch in enumerate(child._branches):  # noqa: SLF001
-                branch = self._branches[place]
-                if of_branch is None:
-                    self._branches[place] = None
-                elif branch is not None:
-                    branch.settle(of_branch)
-            self._count()
+    def child(self) -> Asked:
+        return AnyAsked(
+            [None if branch is None else branch.child() for branch in self._branches], within=self
+        )
 
     def end(self, value: Any) -> Wrong | None:
         wrong = self._each(lambda branch: branch.end(value))
-        if (
-            wrong is None
-            and self._only_one
-            and self._branches.count(None) + 1 < len(self._branches)
-        ):
+        left = len(self._branches) - self._branches.count(None)
+        if wrong is None and self._only_one and left > 1:
             return Wrong("fits more than one of the alternatives, of which one is meant")
         return wrong
 
 
-def _limited(check: Check) -> Check:
-    return check if check.size <= _MOST else Check()
+class AnyAsked:
+    """One of the branches is asked of a value that is still to come."""
+
+    def __init__(
+        self,
+        branches: Sequence[Asked | None],
+        *,
+        only_one: bool = False,
+        within: Alternatives | None = None,
+    ) -> None:
+        self._branches = branches
+        self._only_one = only_one
+        self._within = within
+
+    def begin(self, first: str, budget: Budget) -> Check | Wrong:
+        begun: list[Check | None] = []
+        found = []
+        for place, branch in enumerate(self._branches):
+            check = None if branch is None else branch.begin(first, budget)
+            if isinstance(check, Wrong):
+                found.append(check)
+                if self._within is not None:
+                    self._within._drop(place)  # noqa: SLF001
+                check = None
+            begun.append(check)
+        if begun.count(None) == len(begun):
+            return none_left(found)
+        return Alternatives(begun, only_one=self._only_one, within=self._within)
+
+
+def none_left(found: Sequence[Wrong]) -> Wrong:
+    """Why none of several alternatives is left: those that were so last say it."""
+    last = max((wrong.index for wrong in found), default=0)
+    whys = dict.fromkeys(wrong.why for wrong in found if wrong.index == last)
+    return Wrong(", or ".join([*whys][:_TOLD]) or "cannot be anything", last)

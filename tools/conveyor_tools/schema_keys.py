@@ -7,7 +7,7 @@ from typing import Any
 
 import regex
 
-from conveyor_tools.schema_check import All, Check, Wrong
+from conveyor_tools.schema_check import AllAsked, Asked, Check, Wrong
 from conveyor_tools.schema_value import Find, agreement, listed, shown
 
 
@@ -61,9 +61,9 @@ class Keyed(Check):
         found += [it for pattern, it in self._patterns.items() if regex.search(pattern, key)]
         return found or [self._other]
 
-    def child(self) -> Check:
-        checks = [self._find(schema) for schema in self._schemas(self._key)]
-        return checks[0] if len(checks) == 1 else All(checks)
+    def child(self) -> Asked:
+        asked = [self._find(schema) for schema in self._schemas(self._key)]
+        return asked[0] if len(asked) == 1 else AllAsked(asked)
 
     def end(self, value: Any) -> Wrong | None:
         missing = [name for name in self._required if name not in value]

@@ -21,26 +21,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from conveyor_tools.json_number import may_be_atom
 from conveyor_tools.json_scanner import JsonScanner, RejectedError
-from conveyor_tools.schema_check import All, Alternatives, Check, Wrong
-from conveyor_tools.schema_keys import Keyed
-from conveyor_tools.schema_value import (
-    Choices,
-    ForKind,
-    Listed,
-    Never,
-    Numeric,
-    Textual,
-    Typed,
-    shown,
-)
+from conveyor_tools.schema_check import ANYTHING, Budget, Check, Wrong
+from conveyor_tools.schema_plan import Plans
+from conveyor_tools.schema_value import shown
 
 _LONGEST_NUMBER = 64
 """Characters of a number that are looked at one by one; a longer one is when it ends."""
-_DEEPEST_REFERENCES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +49,42 @@ class Rejection:
     at: int
 
 
+class Schema:
+    """A schema of objects, read once for many texts.
+
+    Raises:
+        ValueError: no object can be valid.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._plan = Plans(schema).of(schema, "argument")
+        self.begin()
+
+    def begin(self) -> Check:
+        """The check of an object that begins."""
+        budget = Budget()
+        check = self._plan.begin("{", budget)
+        if isinstance(check, Wrong):
+            raise ValueError(f"its schema allows no object: {check.why}")  # noqa: TRY004 - a value
+        return ANYTHING if budget.is_spent else check
+
+
 class SchemaStream(JsonScanner):
     """Validates one object. What follows it is not looked at."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Schema | Mapping[str, Any]) -> None:
         super().__init__()
+        schema = schema if isinstance(schema, Schema) else Schema(schema)
         self.problem: Rejection | None = None
         """Why the text is not, and cannot become, valid."""
         self.value: dict[str, Any] | None = None
         """The object, once it is complete and valid."""
         self.end: int | None = None
         """Where it ends then."""
-        self._schema = schema
-        self._checks: list[Check] = [check_of(schema, schema, "argument")]
+        self._checks = [schema.begin()]
         self._labels: list[str | int] = []
         self._closed: list[Closed] = []
         self._number = ""
-        self._reject(self._checks[0].begin("{"), 0)
 
     def feed(self, text: str) -> list[Closed]:
         """Take more of the text; return the keys of the object that have got their values."""
@@ -102,9 +110,13 @@ class SchemaStream(JsonScanner):
         container = self._containers[-1]
         key = self._keys[-1]
         self._labels.append(len(container) if key is None else key)
-        self._checks.append(self._checks[-1].child())
         self._number = ""
-        self._reject(self._checks[-1].begin(first), pos)
+        budget = Budget()
+        check = self._checks[-1].child().begin(first, budget)
+        if isinstance(check, Wrong):
+            self._reject(check, pos)
+        else:
+            self._checks.append(ANYTHING if budget.is_spent else check)
 
     def _on_text(self, text: str, pos: int, end: int) -> None:
         check = self._checks[-1]
@@ -133,9 +145,7 @@ class SchemaStream(JsonScanner):
         self._reject(self._checks[-1].comma(), pos)
 
     def _on_end(self, value: Any, pos: int, end: int) -> None:
-        check = self._checks.pop()
-        self._reject(check.end(value), pos)
-        self._checks[-1].settle(check)
+        self._reject(self._checks.pop().end(value), pos)
         label = self._labels.pop()
         if not self._labels:
             self._closed.append(Closed(str(label), value, end))
@@ -144,68 +154,3 @@ class SchemaStream(JsonScanner):
         self._reject(self._checks[0].end(value), end - 1)
         self.value = value
         self.end = end
-
-
-def check_of(schema: Any, root: Mapping[str, Any], what: str = "key", depth: int = 0) -> Check:
-    """What a schema, a part of `root`, asks of a value that begins now."""
-    if schema is False:
-        return Never()
-    if not isinstance(schema, Mapping) or depth > _DEEPEST_REFERENCES:
-        return Check()
-    parts = _own(schema, root, what)
-    inside = [_referred(schema["$ref"], root)] if isinstance(schema.get("$ref"), str) else []
-    parts += [check_of(it, root, what, depth + 1) for it in [*inside, *schema.get("allOf", ())]]
-    for keyword in ("anyOf", "oneOf"):
-        if keyword in schema:
-            branches = [check_of(it, root, what, depth + 1) for it in schema[keyword]]
-            parts.append(Alternatives(branches, only_one=keyword == "oneOf"))
-    return parts[0] if len(parts) == 1 else All(parts)
-
-
-def _own(schema: Mapping[str, Any], root: Mapping[str, Any], what: str) -> list[Check]:
-    """What its keywords ask, without those that combine schemas."""
-
-    def find(inner: Any) -> Check:
-        return check_of(inner, root)
-
-    kinds = schema.get("type", ())
-    kinds = [kinds] if isinstance(kinds, str) else [*kinds]
-    if kinds and schema.get("nullable") is True:
-        kinds.append("null")
-    parts: list[Check] = [Typed(kinds)] if kinds else []
-    integer = "integer" in kinds and "number" not in kinds
-    if "enum" in schema:
-        parts.append(Choices(schema["enum"], integer=integer))
-    if "const" in schema:
-        parts.append(Choices([schema["const"]], integer=integer))
-    makers: dict[str, Any] = {
-        "string": lambda: Textual(schema),
-        "number": lambda: Numeric(schema, integer=integer),
-        "array": lambda: Listed(schema, find),
-        "object": lambda: Keyed(schema, find, what),
-    }
-    for kind, make in makers.items():
-        if not _KEYWORDS[kind].isdisjoint(schema):
-            parts.append(ForKind(kind, make()))
-    return parts
-
-
-_KEYWORDS = {
-    "string": {"minLength", "maxLength", "pattern"},
-    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
-    "array": {"items", "prefixItems", "minItems", "maxItems", "uniqueItems"},
-    "object": {"properties", "patternProperties", "additionalProperties", "required"},
-}
-
-
-def _referred(reference: str, root: Any) -> Any:
-    """The part of the schema that is referred to; one that allows all if it is elsewhere."""
-    if not reference.startswith("#"):
-        return True
-    for step in reference[1:].split("/")[1:]:
-        name = unquote(step).replace("~1", "/").replace("~0", "~")
-        try:
-            root = root[int(name)] if isinstance(root, list) else root[name]
-        except (KeyError, IndexError, ValueError, TypeError):
-            return True
-    return root

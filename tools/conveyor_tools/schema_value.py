@@ -9,13 +9,12 @@ from typing import Any
 import regex
 
 from conveyor_tools.json_number import Bounds, is_multiple, may_fit
-from conveyor_tools.schema_check import Check, Wrong
+from conveyor_tools.schema_check import Asked, Check, Never, Wrong
 
-Find = Callable[[Any], Check]
-"""The check of a schema inside."""
+Find = Callable[[Any], Asked]
+"""What a schema inside asks."""
 
 _KINDS = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
-_ARTICLES = {"object": "an ", "array": "an ", "integer": "an ", "null": ""}
 _EACH_UP_TO = 256
 """A pattern is tried at each character up to here, then where the text has grown by a quarter."""
 _UNSURE = regex.compile(r"\(\?<?[=!]|\\[bB\d]|\(\?P=")
@@ -37,6 +36,11 @@ def same_json(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def kind_of_first(char: str) -> str:
+    """The kind of value that begins with this character."""
+    return _KINDS.get(char, "number")
+
+
 def kind_of(value: Any) -> str:
     """The kind of a value, by the name that schemas use; `number` for all numbers."""
     if isinstance(value, bool):
@@ -45,55 +49,14 @@ def kind_of(value: Any) -> str:
     return kinds.get(type(value), "number")
 
 
-class ForKind(Check):
-    """What is asked of values of one kind only."""
-
-    def __init__(self, kind: str, check: Check) -> None:
-        self._kind = kind
-        self._check = check
-
-    def begin(self, first: str) -> Wrong | None:
-        if _KINDS.get(first, "number") != self._kind:
-            self._check = Check()
-        return self._check.begin(first)
-
-    def text(self, text: str) -> Wrong | None:
-        return self._check.text(text)
-
-    def number(self, text: str) -> Wrong | None:
-        return self._check.number(text)
-
-    def key_text(self, text: str) -> Wrong | None:
-        return self._check.key_text(text)
-
-    def key(self, key: str) -> Wrong | None:
-        return self._check.key(key)
-
-    def comma(self) -> Wrong | None:
-        return self._check.comma()
-
-    def child(self) -> Check:
-        return self._check.child()
-
-    def end(self, value: Any) -> Wrong | None:
-        return self._check.end(value)
-
-
 class Choices(Check):
-    """`enum` and `const`: the value is one of these."""
+    """`enum` and `const`: the value is one of these, which are of its kind."""
 
-    def __init__(self, values: Sequence[Any], *, integer: bool = False) -> None:
-        self._left = list(values)
+    def __init__(self, values: Sequence[Any], why: str, *, integer: bool) -> None:
+        self._left = values
+        self._why = why
         self._integer = integer
-        self._why = f"must be {listed(values)}"
         self._text = ""
-
-    def begin(self, first: str) -> Wrong | None:
-        kind = _KINDS.get(first, "number")
-        self._left = [value for value in self._left if kind_of(value) == kind]
-        if kind == "boolean":
-            self._left = [value for value in self._left if value is (first == "t")]
-        return None if self._left else Wrong(self._why)
 
     def text(self, text: str) -> Wrong | None:
         before, self._text = self._text, self._text + text
@@ -117,27 +80,14 @@ class Choices(Check):
         return Wrong(f"{self._why}, not {shown(value)}")
 
 
-class Typed(Check):
-    """`type`: the value is of one of these kinds.
+class Whole(Check):
+    """An integer is written as one: no fraction and no exponent, though they could make one."""
 
-    An integer is written as one: no fraction and no exponent, though they could make one.
-    """
-
-    def __init__(self, kinds: Sequence[str]) -> None:
-        self._kinds = kinds
-        names = [f"{_ARTICLES.get(kind, 'a ')}{kind}" for kind in kinds]
-        self._why = f"must be {' or '.join(names)}"
-
-    def begin(self, first: str) -> Wrong | None:
-        kind = _KINDS.get(first, "number")
-        if kind in self._kinds or (kind == "number" and "integer" in self._kinds):
-            return None
-        return Wrong(f"{self._why}, not {_ARTICLES.get(kind, 'a ')}{kind}")
+    def __init__(self, why: str) -> None:
+        self._why = why
 
     def number(self, text: str) -> Wrong | None:
-        if "number" not in self._kinds and not text[-1].isdigit() and text != "-":
-            return Wrong(f"{self._why}, without a fraction or exponent")
-        return None
+        return None if text[-1].isdigit() or text == "-" else Wrong(self._why)
 
 
 class Numeric(Check):
@@ -150,7 +100,7 @@ class Numeric(Check):
 
     def number(self, text: str) -> Wrong | None:
         if self._integer and not text[-1].isdigit() and text != "-":
-            return None  # `Typed` says it
+            return None  # `Whole` says it
         if may_fit(text, self._bounds, integer=self._integer):
             return None
         return Wrong(f"must be {self._bounds}")
@@ -224,7 +174,7 @@ class Listed(Check):
             return Wrong(f"must have at most {self._most} items")
         return None
 
-    def child(self) -> Check:
+    def child(self) -> Asked:
         full = self._full()
         if full is not None:
             return Never(full.why)
@@ -239,16 +189,6 @@ class Listed(Check):
         ):
             return Wrong("must not have an item twice")
         return None
-
-
-class Never(Check):
-    """Allows no value."""
-
-    def __init__(self, why: str = "must not be there") -> None:
-        self._why = why
-
-    def begin(self, first: str) -> Wrong | None:  # noqa: ARG002 - whatever it is
-        return Wrong(self._why)
 
 
 def agreement(one: str, other: str) -> int:

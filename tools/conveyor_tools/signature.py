@@ -19,7 +19,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 
 from conveyor_tools.errors import ArgumentsError
 from conveyor_tools.later import Later
-from conveyor_tools.schema_stream import SchemaStream
+from conveyor_tools.schema_stream import Schema, SchemaStream
 from conveyor_tools.schema_value import shown
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -85,6 +85,8 @@ class Signature:
     types: Mapping[str, TypeAdapter[Any]]
     later: Mapping[str, Any]
     json_schema: Mapping[str, Any]
+    one_argument: Schema
+    """Of objects that need not have all arguments."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -132,7 +134,7 @@ class Signature:
             text = json.dumps({name: value})
         except (TypeError, ValueError, RecursionError) as problem:
             raise ArgumentsError(f"{name}: is not plain data: {problem}") from None
-        stream = SchemaStream({**self.json_schema, "required": []})
+        stream = SchemaStream(self.one_argument)
         stream.feed(text)
         if stream.problem is not None:
             raise ArgumentsError(f"{stream.problem.why} (given: {shown(value)})")
@@ -188,7 +190,9 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
     parameters = dict(signature.parameters)
     types = {each: _adapter(each, plain[each]) for each in parameters}
     text, bare = (str(_written(signature, plain, kind)) for kind in (str, _Bare))
-    return Signature(text, bare, parameters, types, later, _schema(types, parameters))
+    schema = _schema(types, parameters)
+    one = Schema({**schema, "required": []})
+    return Signature(text, bare, parameters, types, later, schema, one)
 
 
 def _without_later(

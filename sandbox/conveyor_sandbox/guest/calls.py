@@ -30,7 +30,7 @@ _WAITING = 1024
 _LONGEST_LINE = 3 * LONGEST
 """JSON within JSON: quotes and backslashes count twice there."""
 _MOST_HELD = 12 * LONGEST
-"""Bytes of calls that are not complete, all together."""
+"""Bytes of calls that are not complete, all together; and of replies that are not read."""
 
 
 class _Link:
@@ -43,6 +43,10 @@ class _Link:
         """The call that it asked for."""
         self.waits = False
         self.unsent = b""
+
+
+def _number(link: _Link) -> int:
+    return link.number or 0
 
 
 class Calls:
@@ -95,7 +99,18 @@ class Calls:
             return
         link.unsent = encode({"ok": frame["ok"], "text": frame["text"]})
         self._send(link)
+        self._hang_up_on_idle_ones()
         self._note_waiting()
+
+    def _hang_up_on_idle_ones(self) -> None:
+        """Of the replies that nobody reads, there is room for some: the oldest go first."""
+        unread = sorted((it for it in self._links.values() if it.unsent), key=_number)
+        held = sum(len(it.unsent) for it in unread)
+        for link in unread[:-1]:
+            if held <= _MOST_HELD:
+                return
+            held -= len(link.unsent)
+            self._close(link)
 
     def _listen(self) -> None:
         self._watch(self._listener.fileno(), self._accept, select.POLLIN)

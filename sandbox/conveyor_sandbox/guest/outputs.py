@@ -25,17 +25,21 @@ class Outputs:
         self._host = host
         self._poller = poller
         self._captures = [Capture(name, limit) for name in ("stdout", "stderr")]
+        self.ends: List[int] = []
+        """The ends to write to: standard output and error."""
 
     def open(self) -> List[int]:
-        """New pipes, read from now on. Returns the ends to write to: standard output and error."""
-        ends = []
+        """New pipes, read from now on. Returns copies of the ends to write to, for the worker."""
+        for end in self.ends:
+            os.close(end)
+        self.ends = []
         for capture in self._captures:
             self._poller.unwatch(capture.fd)
             read, write = os.pipe()
             capture.attach(read)
             self._poller.watch(read, partial(self._hear, capture))
-            ends.append(write)
-        return ends
+            self.ends.append(write)
+        return [os.dup(end) for end in self.ends]
 
     def say(self) -> None:
         """Send on all that has been written so far."""

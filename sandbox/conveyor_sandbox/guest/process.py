@@ -28,7 +28,11 @@ _CONTROL = 500
 """The worker's control descriptor: out of the way of code that counts on low numbers."""
 _BROKEN = 121
 """The worker's exit code when the code has broken what the worker itself needs."""
-_OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+_OOM_COUNTERS = (
+    "/sys/fs/cgroup/memory.events",
+    "/sys/fs/cgroup/memory/memory.oom_control",
+    "/etc/conveyor/memory.events",  # in the local sandbox
+)
 
 
 class Process:
@@ -38,7 +42,7 @@ class Process:
         control.setblocking(False)  # noqa: FBT003 - its only signature
         self.pid = pid
         self.control = control
-        self._oom_kills = _count_oom_kills()
+        self._oom_kills = count_oom_kills()
         self._frames = FrameDecoder(LONGEST)
         self._unsent = b""
 
@@ -88,7 +92,7 @@ class Process:
                 return failed("error", "crash", "RuntimeError", "the code broke the interpreter")
             return failed("error", "exit", "SystemExit", "the interpreter ended, code %d" % code)
         number = os.WTERMSIG(status)
-        if number == signal.SIGKILL and _count_oom_kills() != self._oom_kills:
+        if number == signal.SIGKILL and count_oom_kills() != self._oom_kills:
             return failed("error", "memory", "MemoryError", "killed: out of memory")
         try:
             name = signal.Signals(number).name
@@ -174,7 +178,7 @@ def _prepare_interpreter() -> None:
     sys.stderr.reconfigure(errors="backslashreplace", **options)  # type: ignore[union-attr]
 
 
-def _count_oom_kills() -> Optional[int]:
+def count_oom_kills() -> Optional[int]:
     """Processes of this sandbox that the kernel killed to free memory; None if it does not tell."""
     for path in _OOM_COUNTERS:
         with contextlib.suppress(OSError), open(path) as file:

@@ -27,6 +27,15 @@ def resident(pid: int) -> int:
         return 0
 
 
+def is_asleep(pid: int) -> bool:
+    """Whether a process waits for something."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"S"
+    except (OSError, IndexError):
+        return False
+
+
 def kill_all(spared: Optional[int] = None) -> None:
     """Kill all other processes but the spared one.
 

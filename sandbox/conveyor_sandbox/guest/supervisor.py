@@ -24,10 +24,12 @@ from .frames import LineDecoder, decode, encode
 from .guard import hide
 from .host import Host, receive
 from .ledger import Ledger
+from .memory import MemoryWatch
 from .outputs import Outputs
 from .polling import Poller
 from .post import Post
 from .processes import kill_all
+from .runners import Runners
 from .timer import Timer
 from .undo import Undo
 
@@ -72,8 +74,13 @@ class Supervisor:
         self._poller.watch(0, self._check_lifeline)
         self._poller.watch(host.read_fd, self._hear_host)
         self._checks = Checks()
+        self._runners = Runners(self._poller, self._outputs, opening["guard"], self._finish_unit)
+        self._shell = self._runners.shell
         self._calls = Calls(opening["functions"], self._poller, self._hear_call)
         self._timer = Timer(self._calls)
+        self._memory = MemoryWatch(limits["watched"])
+        self._took_too_much = False
+        """Whether the worker is killed for the memory of all."""
         self._post = Post(
             opening,
             self._poller,
@@ -87,9 +94,14 @@ class Supervisor:
     def serve(self) -> None:
         """Until the host hangs up."""
         while True:
-            self._poller.wait(self._timer.left)
+            waits = (self._timer.left, self._shell.look_within, self._memory.look_within)
+            self._poller.wait(min((it for it in waits if it is not None), default=None))
+            self._shell.look()
             if self._timer.is_up:
                 self._expire()
+            if self._memory.is_exceeded(self._undo.spared):
+                self._took_too_much = self._shell.took_too_much = True
+                kill_all(spared=self._undo.spared)
             self._forward()
 
     # From the host
@@ -113,6 +125,8 @@ class Supervisor:
             self._cancel(frame["call"])
         elif op == "restart":
             self._restart()
+        elif op == "prepare":
+            self._prepare_shell()
         elif op == "reply":
             self._calls.reply(frame)
         elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
@@ -143,6 +157,7 @@ class Supervisor:
             if frame["op"] in ("run", "end"):
                 self._ledger.end_early(frame["call"], outcome)
         self._undo.drop_copy("the interpreter was restarted")
+        self._shell.reset()
         self._lose_worker(outcome, "restart")
 
     # To the worker
@@ -161,16 +176,25 @@ class Supervisor:
                 self._give(frame)
 
     def _give(self, frame: Frame) -> None:
-        self._post.keep()
         self._current = frame
         self._started = False
         if frame["op"] == "run":
             self._outputs.unit = (frame["call"], frame["index"])
         self._undo.unit_runs()
         self._sent_at = self._timer.start(self._timeout)
-        self._post.process.send(frame["sent"])
-        if self._post.process.unsent:
-            self._post.await_room()
+        if self._runners.of(frame) is None:
+            self._post.give(frame)
+            return
+        if frame["op"] == "run":
+            unit = {"call": frame["call"], "index": frame["index"]}
+            self._host.send({"ev": "started", **unit, "t": self._sent_at})
+        self._runners.begin(frame)
+
+    def _prepare_shell(self) -> None:
+        """It will be needed: where nothing is done, it gets ready."""
+        if self._current is None:
+            with contextlib.suppress(OSError):  # said when it is needed
+                self._shell.prepare()
 
     # Undo
 
@@ -198,12 +222,18 @@ class Supervisor:
 
     def _take_checkpoint(self, frame: Frame) -> None:
         self._begin_errand(frame)
-        if not self._undo.begin(self._post.process, self._errands, self._end_errand):
-            self._end_errand()
+        self._shell.save(self._copy_worker)
+
+    def _copy_worker(self) -> None:
+        done, pids = self._end_errand, self._runners.pids
+        if not self._undo.begin(self._post.process, self._errands, done, companions=pids):
+            done()
 
     def _replace_worker(self, *, restore_files: bool) -> List[str]:
+        lost = self._post.replace(restore_files=restore_files)
         self._checks.forget()  # their processes are killed with all others
-        return self._post.replace(restore_files=restore_files)
+        self._runners.forget()
+        return lost + self._shell.lost
 
     def _roll_back(self, call: int) -> None:
         """Make the interpreter and the workspace what they were at the checkpoint."""
@@ -216,23 +246,32 @@ class Supervisor:
 
     def _interrupt(self, reason: str) -> None:
         if self._timer.interrupt(reason):
-            self._post.process.interrupt()
+            self._interrupt_runner()
+
+    def _interrupt_runner(self) -> None:
+        (self._runners.of(self._current) or self._post.process).interrupt()
 
     def _expire(self) -> None:
         """The time is up: interrupt; if that did not help within the grace time, kill."""
         if self._hung_up:
             self._break_off("the code closed the interpreter's connection")
         elif self._current is not None and self._current["op"] in _ERRANDS:
-            self._undo.give_up()
-            self._end_errand()
+            self._sent_at = self._timer.start(_PATIENCE)
+            if not self._shell.give_up():
+                self._undo.give_up()
+                self._end_errand()
         elif self._timer.reason is None:
             if not self._timer.extend():
                 self._interrupt("timeout")
         elif self._timer.interrupt_again():
-            self._post.process.interrupt()
+            self._interrupt_runner()
         else:
             self._timer.stop_waiting()
-            kill_all(spared=self._undo.spared)
+            runner = self._runners.of(self._current)
+            if runner is not None:
+                runner.kill()
+            else:
+                kill_all(spared=self._undo.spared)
 
     # From the worker
 
@@ -263,10 +302,9 @@ class Supervisor:
             self._break_off("the code wrote to the interpreter's connection")
             return
         current = self._current
-        if current is None or (answer["call"], answer["index"]) != (
-            current["call"],
-            current.get("index"),
-        ):
+        if current is None or self._runners.of(current) is not None:
+            return
+        if (answer["call"], answer["index"]) != (current["call"], current.get("index")):
             return
         if current["op"] in _ERRANDS:
             if answer["ev"] == "checkpointed" == _ERRANDS[current["op"]]:
@@ -281,13 +319,20 @@ class Supervisor:
                 self._started = True
                 self._host.send(answer)
             return
+        self._finish_unit(answer)
+
+    def _finish_unit(self, answer: Frame) -> None:
+        """The current unit, or end of a call, is done."""
         self._outputs.say()  # what the unit wrote comes before its end
         reason = self._timer.reason
-        self._current = None
+        current, self._current = self._current, None
         self._timer.stop()
+        assert current is not None
         if reason is not None:
             answer.update(interrupted(reason, self._timeout, answer["error"]), exited=False)
         self._ledger.finish(current, answer)
+        if "restarted" in answer and reason != "cancelled":  # then it is rolled back anyway
+            self._say_restarted(answer["restarted"], self._shell.lost)
 
     def _hear_call(self, frame: Frame) -> None:
         """The code calls a tool of the host, or no longer waits for it."""
@@ -309,6 +354,8 @@ class Supervisor:
                     return
                 if not pid:
                     return
+                if self._runners.ended(pid, status):
+                    continue
                 checked = self._checks.ended(pid, status)
                 if checked is not None:
                     self._say_checked(*checked)
@@ -324,7 +371,12 @@ class Supervisor:
             self._hear_worker()
             if process is not self._post.process:
                 return
-        if self._timer.reason is not None:
+        if self._took_too_much:
+            self._took_too_much = False
+            outcome = failed(
+                "error", "memory", "MemoryError", "killed: out of memory, all together"
+            )
+        elif self._timer.reason is not None:
             outcome = interrupted(self._timer.reason, self._timeout, None)
         else:
             outcome = self._post.process.cause_of_death(status)
@@ -352,6 +404,9 @@ class Supervisor:
             self._ledger.finish(current, {**outcome, "exited": False, "t": time.monotonic()})
         elif current is not None:
             self._queue.appendleft(current)
+        self._say_restarted(reason, lost)
+
+    def _say_restarted(self, reason: str, lost: List[str]) -> None:
         restarted = {"ev": "restarted", "reason": reason, "lost": lost}
         self._host.send({**restarted, "t": time.monotonic()})
 

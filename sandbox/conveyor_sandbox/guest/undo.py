@@ -126,10 +126,18 @@ class Undo:
 
     # Taking a checkpoint
 
-    def begin(self, process: Process, number: int, done: Callable[[], None]) -> bool:
+    def begin(
+        self,
+        process: Process,
+        number: int,
+        done: Callable[[], None],
+        *,
+        companions: Set[int],
+    ) -> bool:
         """Ask the worker for a copy of itself; `done` is called when it is there, or cannot be.
 
-        Returns False where there is nothing to wait for.
+        `companions` are processes beside it that are replaced where it is. Returns False where
+        there is nothing to wait for.
         """
         self._began = time.monotonic()
         self._size = resident(process.pid)
@@ -138,7 +146,8 @@ class Undo:
             return False
         if self.interpreter_is_clean and self._copy is not None:
             return False
-        ours = {process.pid, self.spared}  # and the old copy, which may take a moment to end
+        # The old copy may take a moment to end.
+        ours = {process.pid, self.spared, *companions}
         self.drop_copy("it could not be copied")
         asked = self._ask(process, number)
         if asked:

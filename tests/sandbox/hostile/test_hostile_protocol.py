@@ -6,6 +6,7 @@ in `test_nested`, escape sequences on their way to a terminal in the tests of `v
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import time
@@ -16,7 +17,16 @@ import pytest
 
 from conveyor_sandbox.docker import DockerSandbox
 from conveyor_sandbox.local import LocalSandbox
-from conveyor_sandbox.reports import Checkpoint, Died, Ended, Finished, RolledBack, Started
+from conveyor_sandbox.reports import (
+    Called,
+    Checkpoint,
+    Died,
+    Ended,
+    Finished,
+    Report,
+    RolledBack,
+    Started,
+)
 from conveyor_sandbox.rooms import least_memory
 from conveyor_sandbox.sandbox import HostFunction, Limits, SandboxSpec
 from tests.sandbox.conftest import KINDS, Lab, LabMaker, open_lab
@@ -120,6 +130,73 @@ def test_unfinished_calls_of_functions(kind: str) -> None:
         call = lab.call(UNFINISHED, "begin(60)\n")
         assert not call.of(Died)
         assert lab.alive()
+
+
+UNREAD = """
+import json, socket
+address = search.__globals__["_call"].__self__._address
+links = []
+def ask(count):
+    "Calls whose replies are not read."
+    for number in range(count):
+        link = socket.socket(socket.AF_UNIX)
+        link.connect(address)
+        link.sendall(json.dumps({"tool": "search", "arguments": "{}"}).encode() + b"\\n")
+        links.append(link)
+def read():
+    "How many of them come whole, after all."
+    return sum(b"".join(iter(lambda: link.recv(1 << 20), b"")).endswith(b"\\n") for link in links)
+"""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("count", "least", "most"), [(3, 3, 3), (60, 1, 12)])
+def test_replies_that_nobody_reads(kind: str, count: int, least: int, most: int) -> None:
+    """A few wait until they are read; of many, the supervisor keeps the last."""
+    made = DockerSandbox if kind == "docker" else LocalSandbox
+    limits = Limits(memory=least_memory(16 * MIB), workspace_size=16 * MIB)
+    function = HostFunction("search", "(query)", "Find it.")
+    with open_lab(made(SandboxSpec(limits=limits, functions=(function,)))) as lab:
+        for called in asked(lab, count):
+            lab.do(reply(lab, called))
+            lab.do(taken(lab))
+        read = lab.call("read()\n")
+        assert least <= int(read.outcome.result or 0) <= most
+        assert lab.alive()
+
+
+def asked(lab: Lab, count: int) -> list[Called]:
+    """So many calls of the function, by a call that has ended well."""
+    lab.send(UNREAD, f"ask({count})\n")
+    reports: list[Report] = []
+    while sum(isinstance(it, Called) for it in reports) < count or not any(
+        isinstance(it, Ended) for it in reports
+    ):
+        reports += lab.until(Called, Ended)
+    return [it for it in reports if isinstance(it, Called)]
+
+
+async def reply(lab: Lab, called: Called) -> None:
+    lab.guest.reply(called.number, "x" * 2 * MIB, ok=True)
+
+
+async def taken(lab: Lab) -> None:
+    async with asyncio.timeout(30):
+        while lab.guest._channel.unsent:  # noqa: ASYNC110 - it tells nobody when it is empty
+            await asyncio.sleep(0.01)
+
+
+def test_a_guest_that_takes_nothing() -> None:
+    """It is stopped from outside, as one that was taken over could do: it is given up."""
+    function = HostFunction("search", "(query)", "Find it.")
+    with open_lab(LocalSandbox(SandboxSpec(functions=(function,)))) as lab:
+        calls = asked(lab, 50)
+        stop(lab)
+        for called in calls:
+            lab.do(reply(lab, called))
+        (died,) = (it for it in lab.until(Died) if isinstance(it, Died))
+        assert "does not take" in died.reason
+        assert lab.guest._channel.unsent < 72 * MIB
 
 
 STARVE = """

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import Effects
-from conveyor_tools.plan_step import END, StepReader
+from conveyor_tools.plan_literals import END, StepNumbers
+from conveyor_tools.plan_step import StepReader
 from conveyor_tools.plan_values import Reference, Step, Template
 from conveyor_tools.splitters.base import Unit
 from conveyor_tools.splitters.plan import PlanSplitter
@@ -42,7 +43,7 @@ class Stub:
         }
 
     def effects_of(self, arguments: Mapping[str, Any]) -> Effects:
-        return Effects.PURE if arguments.get("text") == "nothing" else self.effects
+        return self.effects if arguments.get("text") == "x" else Effects.PURE
 
     def check(self, name: str, value: Any) -> None:
         if value == "forbidden":
@@ -79,7 +80,7 @@ def afters(plan: str) -> list[tuple[int, ...] | None]:
 
 def step(text: str, known: Iterable[int] = ()) -> Step | None:
     """The step that a text holds, any tool being known."""
-    reader = StepReader(None, known)
+    reader = StepReader(None, StepNumbers(known))
     for char in text:
         assert not reader.take(char)
     assert reader.take(END)

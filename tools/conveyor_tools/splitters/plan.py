@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from conveyor_sandbox.reports import Failure
 from conveyor_tools.declaration import Effects
-from conveyor_tools.plan_literals import END
-from conveyor_tools.plan_schema import StepTool
+from conveyor_tools.plan_literals import END, StepNumbers
+from conveyor_tools.plan_schema import Parameters, StepTool
 from conveyor_tools.plan_step import StepReader
 from conveyor_tools.plan_values import Step, StepProblem, references
 from conveyor_tools.splitters.base import Unit
@@ -34,7 +34,11 @@ class PlanSplitter:
 
     def __init__(self, tools: Mapping[str, StepTool] | None = None) -> None:
         self._tools = tools
+        self._parameters: dict[str, Parameters] | None = None
+        if tools is not None:
+            self._parameters = {name: Parameters(name, tool) for name, tool in tools.items()}
         self._steps: dict[int, int] = {}  # by the steps' numbers, their units
+        self._numbers = StepNumbers()
         self._count = 0
         self._released = 0
         self._line = 1
@@ -44,7 +48,7 @@ class PlanSplitter:
         self._begin_step()
 
     def _begin_step(self) -> None:
-        self._reader = StepReader(self._tools, self._steps, self._line)
+        self._reader = StepReader(self._parameters, self._numbers, self._line)
 
     @property
     def released(self) -> int:
@@ -122,6 +126,7 @@ class PlanSplitter:
             if self._effects(step) is not Effects.PURE:
                 after, external = tuple(self._steps.values()), True
             self._steps[step.number] = index
+            self._numbers.add(step.number)
         self._begin_step()
         return PlanUnit(index, text, line, span, step is None, after, external, step)
 

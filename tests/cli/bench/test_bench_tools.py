@@ -1,0 +1,49 @@
+"""`conveyor bench tools`: figures of real runs, one row a task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.command import Command
+
+PLAN = '>>>\n$1 = calculator("6 * 7")\n$2 = calculator("${1} + 1")\n<<<\n<<<turn>>>\n43.\n'
+
+
+def task(folder: Path, name: str, expected: str) -> str:
+    (folder / "script.txt").write_text(PLAN)
+    path = folder / f"{name}.yaml"
+    settings = {
+        "name": name,
+        "prompt": "6 times 7, and one more?",
+        "model": {"backend": "scripted", "script": "script.txt", "rate": 500},
+        "tools": ["plan", "calculator"],
+        "expect": {"result_contains": expected},
+    }
+    path.write_text(json.dumps(settings))
+    return path.name
+
+
+def test_a_row_a_task(conveyor: Command) -> None:
+    """With the times of both modes, and what the one saves of the other."""
+    names = [task(conveyor.folder, "one", "43"), task(conveyor.folder, "two", "43")]
+    done = conveyor("bench", "tools", *names, "--runs", "1", "--json")
+    assert done.code == 0, done.err
+    assert [row["task"] for row in done.json] == ["one", "two"]
+    for row in done.json:
+        assert row["tools"] == "plan"
+        assert row["sequential_s"] > row["tool_s"] > 0
+        assert row["reduction"] == round(1 - row["partial_s"] / row["sequential_s"], 4)
+
+
+def test_figures_of_what_went_wrong_do_not_count(conveyor: Command) -> None:
+    """They are shown, with the reason, and the exit code says so."""
+    done = conveyor("bench", "tools", task(conveyor.folder, "wrong", "44"), "--runs", "1")
+    assert done.code == 1
+    assert "wrong: expect.result_contains: no call's result contains '44'" in done.err
+
+
+def test_no_tasks(conveyor: Command) -> None:
+    done = conveyor("bench", "tools")
+    assert done.code == 2
+    assert "name task files" in done.err

@@ -1,0 +1,268 @@
+"""What models and servers write in each dialect. A new dialect joins with a row.
+
+The calls are those that the models' own chat templates write for calls of theirs (Qwen2.5, Mistral
+Nemo, Small 3.2 and Ministral 3, Llama 3.1, functionary 3.1), and variations of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from conveyor_cli.dialects.base import Dialect
+from conveyor_cli.dialects.fences import FenceDialect
+from conveyor_cli.dialects.hermes import HermesDialect
+from conveyor_cli.dialects.llama import LlamaDialect
+from conveyor_cli.dialects.mistral import MistralDialect
+from conveyor_cli.dialects.native import NativeDialect
+from tests.cli.dialects.calls import ARGUMENTS, Part
+
+CODE = 'x = "é </tool_call> [TOOL_CALLS] ]"\nprint(x)'
+ARGS = r'{"code": "x = \"é </tool_call> [TOOL_CALLS] ]\"\nprint(x)"}'
+LS = '{"command": "ls"}'
+ID = ', "id": "t0001c000"'
+RAN = ("python", CODE, "closed")
+LISTED = ("shell", "ls", "closed")
+QUERY = r'{"query": "}é\n",  "limit": [1]}'
+SOUGHT = ("search", QUERY, "closed")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A response, and what is in it if the model ended it itself."""
+
+    parts: list[Part]
+    prose: str
+    calls: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A dialect, its examples, and pieces of which mixtures of sense and nonsense are made."""
+
+    make: Callable[[], Dialect]
+    examples: dict[str, Example]
+    fragments: tuple[str, ...]
+
+
+def example(text: str, prose: str, *calls: tuple[str, str, str]) -> Example:
+    return Example([text], prose, list(calls))
+
+
+def obj(name: str, arguments: str, key: str = "arguments", more: str = "") -> str:
+    return f'{{"name": "{name}", "{key}": {arguments}{more}}}'
+
+
+ANSWER = "It is < 5 [or {so}]; see `x`: <b>no</b> [TOOL_CALL] <|python <functions <tool_calls>.\n"
+
+FENCES = {
+    "answer": example(ANSWER + "```text\nx\n```\n", ANSWER + "```text\nx\n```\n"),
+    "call": example(
+        f"Now:\n\n```python\n{CODE}\n```\n", "Now:\n\n", ("python", f"{CODE}\n", "closed")
+    ),
+    "in a string": example(
+        "```sh\ns = '''\n```\n'''\n```\nmore", "", ("shell", "s = '''\n```\n'''\n", "closed")
+    ),
+    "unclosed string": example("~~~py\ns = '''\n~~~\nx", "", ("python", "s = '''\n", "closed")),
+    "no end": example("```python\nx = 1", "", ("python", "x = 1", "closed")),
+    "reasoning": example("<think>\n```python\nno\n```\n</think>\nYes.", "\nYes."),
+}
+
+HERMES = {
+    "answer": example(ANSWER, ANSWER),
+    "two": example(
+        f"Let me see.\n\n<tool_call>\n{obj('python', ARGS)}\n</tool_call>\n"
+        f"<tool_call>\n{obj('shell', LS)}\n</tool_call>",
+        "Let me see.\n\n\n", RAN, LISTED,
+    ),
+    "reasoning": example(
+        f"<think>\n<tool_call>{{}}\n</think>\n\n<tool_call>\n{obj('python', ARGS)}\n</tool_call>",
+        "\n\n", RAN,
+    ),
+    "name last": example(
+        f'<tool_call>\n{{"arguments": {ARGS}, "name": "python"}}\n</tool_call>', "", RAN
+    ),
+    "all arguments": example(
+        f"<tool_call>{obj('search', QUERY)}</tool_call><tool_call>\n"
+        f'{{"arguments": {QUERY}, "name": "search"}}</tool_call>',
+        "", SOUGHT, SOUGHT,
+    ),
+    "no brace": example(
+        f"<tool_call>\n{obj('python', ARGS)[:-1]}\n</tool_call>", "", (*RAN[:2], "arguments")
+    ),
+    "truncated": example(
+        r'<tool_call>{"name": "python", "arguments": {"code": "a\nb\u00', "",
+        ("python", "a\nb", "arguments"),
+    ),
+}  # fmt: skip
+
+MISTRAL = {
+    "answer": example(ANSWER, ANSWER),
+    "array": example(
+        f"[TOOL_CALLS] [{obj('python', ARGS)}, {obj('shell', LS)}]", "", RAN, LISTED
+    ),
+    "array with ids": example(
+        f"[TOOL_CALLS][{obj('python', ARGS, more=ID)}]", "", RAN
+    ),
+    "one object": example(f"Now[TOOL_CALLS]{obj('shell', LS)}", "Now", LISTED),
+    "by name": example(
+        f"Now[TOOL_CALLS]python[ARGS]{ARGS}[TOOL_CALLS]shell[ARGS]{LS}", "Now", RAN, LISTED
+    ),
+    "by name with ids": example(
+        f"[TOOL_CALLS]python[CALL_ID]t0001c000[ARGS]{ARGS}[TOOL_CALLS]shell[CALL_ID]t0001c001[ARGS]{LS}",
+        "", RAN, LISTED,
+    ),
+    "all arguments": example(f"[TOOL_CALLS]search[ARGS]{QUERY}", "", SOUGHT),
+    "all arguments in an array": example(
+        f"[TOOL_CALLS][{obj('search', QUERY)}, {obj('search', '{')}", "", SOUGHT,
+        ("search", "{}", "arguments"),
+    ),
+    "without its marks": example(f"[TOOL_CALLS]shell{LS}", "", LISTED),
+    "reasoning": example(
+        f"[THINK]I call [TOOL_CALLS] it[/THINK]Now[TOOL_CALLS]shell[ARGS]{LS}", "Now", LISTED
+    ),
+    "unknown": example(
+        f"[TOOL_CALLS]rm[ARGS]{LS}[TOOL_CALLS]shell[ARGS]{LS}", "", ("rm", "", "unknown_tool")
+    ),
+    "unknown in an array": example(
+        f"[TOOL_CALLS][{obj('rm', LS)}, {obj('shell', LS)}]", "", ("r", "", "unknown_tool")
+    ),
+    "again": example(
+        '[TOOL_CALLS]shell[ARGS]{"command": "a", "command": "b"}', "",
+        ("shell", "a", "withdrawn"), ("shell", "b", "closed"),
+    ),
+    "no comma": example(
+        f"[TOOL_CALLS][{obj('shell', LS)} {obj('shell', LS)}]", "", LISTED, ("", "", "arguments")
+    ),
+    "comma at the end": example(
+        f"[TOOL_CALLS][{obj('shell', LS)}, ]", "", LISTED, ("", "", "arguments")
+    ),
+    "nothing": example("[TOOL_CALLS]", "", ("", "", "arguments")),
+    "no name": example("[TOOL_CALLS] call [it] {", "", ("", "", "arguments")),
+    "no arguments": example(f"[TOOL_CALLS]shell{'x' * 300}", "", ("", "", "arguments")),
+    "truncated": example(
+        r'[TOOL_CALLS]python[ARGS]{"code": "a\nb\u00', "", ("python", "a\nb", "arguments")
+    ),
+    "no end of the array": example(f"[TOOL_CALLS][{obj('shell', LS)}", "", LISTED),
+}  # fmt: skip
+
+LLAMA = {
+    "answer": example(ANSWER, ANSWER),
+    "an answer in JSON": example('{"name": "Ada", "age": 36}\n', '{"name": "Ada", "age": 36}\n'),
+    "a set": example("{1, 2} is a set", "{1, 2} is a set"),
+    "bare": example(obj("python", ARGS, "parameters"), "", RAN),
+    "after blanks": example("\n\n" + obj("python", ARGS, "parameters"), "\n\n", RAN),
+    "typed": example(
+        f'{{"type": "function", "name": "python", "parameters": {ARGS}}}', "", RAN
+    ),
+    "behind the tag": example(f"<|python_tag|>{obj('python', ARGS, 'parameters')}", "", RAN),
+    "several": example(
+        f"<|python_tag|>{obj('python', ARGS, 'parameters')}; {obj('shell', LS, 'parameters')}",
+        "", RAN, LISTED,
+    ),
+    "arguments": example(obj("shell", LS) + ";" + obj("shell", LS), "", LISTED, LISTED),
+    "all arguments": example(
+        f"{obj('search', QUERY, 'parameters')};{obj('search', QUERY, 'parameters')}",
+        "", SOUGHT, SOUGHT,
+    ),
+    "all arguments of a function": example(f"<function=search>{QUERY}</function>", "", SOUGHT),
+    "code": example(f"Now\n<|python_tag|>{CODE}", "Now\n", RAN),
+    "function": example(f"<function=python>{ARGS}</function>", "", RAN),
+    "functions": example(
+        f"Now <function=python>{ARGS}</function>\n<function=shell>{LS}</function>",
+        "Now \n", RAN, LISTED,
+    ),
+    "words behind": example(obj("shell", LS, "parameters") + "; done", "; done", LISTED),
+    "unknown": example(obj("rm", LS, "parameters"), "", ("r", "", "unknown_tool")),
+    "unknown function": example(f"<function=rm>{LS}</function>", "", ("rm", "", "unknown_tool")),
+    "no function": example("<function=rm -rf>", "", ("", "", "arguments")),
+    "name last": example(
+        f'<|python_tag|>{{"parameters": {ARGS}, "name": "python"}}', "", RAN
+    ),
+    "truncated": example(
+        r'{"name": "python", "parameters": {"code": "a\nb\u00', "", ("python", "a\nb", "arguments")
+    ),
+    "truncated before": example('{"name": "python", "para', '{"name": "python", "para'),
+    "truncated behind the tag": example('<|python_tag|>{"name": "pyt', "", ("", "", "arguments")),
+    "nested": example(
+        '{"name": "shell", "parameters": {"a": [{"command": 1}], "command": "ls"}}', "", LISTED
+    ),
+}  # fmt: skip
+
+NATIVE = {
+    "answer": example(ANSWER, ANSWER),
+    "reasoning": example("<think>\nno\n</think>\n\nYes.", "\n\nYes."),
+    "one": Example(["Now", (0, ARGS)], "Now", [RAN]),
+    "two": Example([(0, ARGS), (1, LS)], "", [RAN, LISTED]),
+    "interleaved": Example(
+        [(0, ARGS[:12]), (1, LS[:14]), (0, ARGS[12:]), "so", (1, LS[14:])], "so", [RAN, LISTED]
+    ),
+    "all arguments": Example([(2, QUERY[:5]), (0, ARGS), (2, QUERY[5:])], "", [SOUGHT, RAN]),
+    "the second first": Example([(0, ARGS[:12]), (1, LS), (0, ARGS[12:])], "", [RAN, LISTED]),
+    "invalid behind an open one": Example(
+        [(0, ARGS[:12]), (1, "[]"), (0, ARGS[12:])], "", [RAN, ("shell", "", "arguments")]
+    ),
+    "both invalid": Example(
+        [(0, ARGS[:14]), (1, "[]"), (0, '"]')], "", [("python", "x = ", "arguments")]
+    ),
+    "again": Example(
+        [(1, '{"command": "a", "command": "b"}')], "",
+        [("shell", "a", "withdrawn"), ("shell", "b", "closed")],
+    ),
+    "no arguments": Example([(1, "")], "", [("shell", "", "arguments")]),
+    "more behind": Example([(1, LS + " {}")], "", [LISTED]),
+    "truncated": Example([(0, r'{"code": "a\nb\u00')], "", [("python", "a\nb", "arguments")]),
+}  # fmt: skip
+
+_PARTS = (
+    '{"name": "shell", ',
+    '"arguments": {',
+    '"parameters": {',
+    '"command": "ls',
+    '"}}',
+    '"',
+    "}",
+)
+_CHARS = (
+    "\n",
+    "\\",
+    ",",
+    "[",
+    "]",
+    "{",
+    ":",
+    "a",
+    " ",
+    "<",
+    ";",
+    "\\ud83d",
+    "\\ude00",
+    LS,
+    "python",
+)
+
+FORMATS = {
+    "fences": Format(
+        lambda: FenceDialect({"python": "python", "py": "python", "sh": "shell"}, None),
+        FENCES,
+        ("```", "```python\n", "~~~sh\n", "'''", "<think>", "</think>", *_CHARS),
+    ),
+    "hermes": Format(
+        lambda: HermesDialect(ARGUMENTS),
+        HERMES,
+        ("<tool_call>", "</tool_call>", "<think>", "</think>", *_PARTS, *_CHARS),
+    ),
+    "mistral": Format(
+        lambda: MistralDialect(ARGUMENTS),
+        MISTRAL,
+        ("[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[THINK]", "[/THINK]", *_PARTS, *_CHARS),
+    ),
+    "llama": Format(
+        lambda: LlamaDialect(ARGUMENTS),
+        LLAMA,
+        ("<|python_tag|>", "<function=", "shell>", "</function>", "<think>", *_PARTS, *_CHARS),
+    ),
+    "native": Format(
+        lambda: NativeDialect(ARGUMENTS), NATIVE, ("<think>", "</think>", *_PARTS, *_CHARS)
+    ),
+}

@@ -1,0 +1,515 @@
+"""The `sql` tool, on each of its databases: the real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from conveyor_sandbox.reports import Status
+from conveyor_tools.errors import ToolLoadError
+from conveyor_tools.registry import find_tool
+from conveyor_tools.sql import SqlTool
+from tests.tools.postgres import PostgresServer
+from tests.tools.sessions import Conversation
+
+KINDS = ("sqlite", "duckdb", "postgresql")
+SCHEMA = """
+CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(40), price DECIMAL(10,2));
+INSERT INTO orders VALUES (1, 'ann', 1.50), (2, 'bob', 2.25);
+"""
+SLOW = {
+    "sqlite": "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM r) SELECT max(i) FROM r;",
+    "duckdb": "SELECT count(*) FROM range(10000000000) a, range(1000000) b WHERE a.range % 7 = 1;",
+    "postgresql": "SELECT pg_sleep(1000);",
+}
+NUMBERS = {
+    "sqlite": "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM r WHERE i < {}) "
+    "SELECT i FROM r;",
+    "duckdb": "SELECT i FROM range(1, {} + 1) t(i);",
+    "postgresql": "SELECT i FROM generate_series(1, {}) t(i);",
+}
+
+
+class Shop:
+    """A database with a few orders, and a tool to reach it."""
+
+    def __init__(self, kind: str, folder: Path, server: Callable[[], PostgresServer]) -> None:
+        self.kind = kind
+        self.folder = folder
+        self._server = server
+        if kind == "postgresql":
+            self.url = server().url()
+        else:
+            self.url = f"{kind}:///shop.db"
+        self.look(SCHEMA)
+
+    def tool(self, **options: Any) -> SqlTool:
+        """The tool, made as a task makes it."""
+        tool = find_tool("sql", {"url": self.url, **options}, self.folder)
+        assert isinstance(tool, SqlTool)
+        return tool
+
+    def look(self, text: str) -> list[tuple[Any, ...]]:
+        """What a program of its own sees in the database."""
+        path = self.folder / "shop.db"
+        if self.kind == "sqlite":
+            with contextlib.closing(sqlite3.connect(path)) as lite:
+                rows = [lite.execute(it).fetchall() for it in text.split(";") if it.strip()]
+                lite.commit()
+                return rows[-1]
+        if self.kind == "duckdb":
+            with duckdb.connect(str(path)) as duck:
+                return duck.execute(text).fetchall()
+        printed = self._server().sql("SET ROLE clerk", text)
+        return [tuple(line.split("|")) for line in printed.splitlines()]
+
+    def names(self) -> list[str]:
+        """The names in the database, in order."""
+        return [row[0] for row in self.look("SELECT name FROM orders ORDER BY id")]
+
+
+@pytest.fixture(params=KINDS)
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
+    return Shop(request.param, tmp_path, lambda: request.getfixturevalue("postgres"))
+
+
+@contextlib.asynccontextmanager
+async def talk(tool: SqlTool) -> AsyncIterator[Conversation]:
+    """A conversation that is closed in the end."""
+    conversation = Conversation(tool)
+    try:
+        yield conversation
+    finally:
+        await conversation.session.close()
+
+
+def run(shop: Shop, *texts: str, **options: Any) -> Conversation:
+    """A conversation with these calls."""
+
+    async def do() -> Conversation:
+        async with talk(shop.tool(**options)) as conversation:
+            for number, text in enumerate(texts, 1):
+                await conversation.call(number, text)
+            return conversation
+
+    return asyncio.run(do())
+
+
+def test_rows_as_text(shop: Shop) -> None:
+    """Numbers keep their digits, and NULL is told from the text."""
+    text = "SELECT id, name, price FROM orders ORDER BY id; SELECT NULL AS a, 'NULL' AS b"
+    done = run(shop, text)
+    price = "1.5" if shop.kind == "sqlite" else "1.50"
+    assert done.output(1) == (
+        f"id | name | price\n1 | ann | {price}\n2 | bob | 2.25\n(2 rows)\n"
+        "a | b\nNULL | NULL\n(1 row)\n"
+    )
+    assert done.ends(1) == ["ok", "ok"]
+
+
+def test_a_call_that_ends_well_is_kept(shop: Shop) -> None:
+    text = "INSERT INTO orders VALUES (3, 'cid', 3);\nUPDATE orders SET name = 'eve' WHERE id = 1;"
+    run(shop, text, write=True)
+    assert shop.names() == ["eve", "bob", "cid"]
+
+
+def test_nothing_is_kept_before_the_call_counts(shop: Shop) -> None:
+    """Other programs see it when it is committed, not when it ran."""
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, "DELETE FROM orders;")
+            outcome = await conversation.ended(1)
+            assert outcome.status is Status.OK
+            await conversation.taken_back(1)
+
+    asyncio.run(do())
+    assert shop.names() == ["ann", "bob"]
+
+
+def test_a_call_that_fails_is_undone_as_a_whole(shop: Shop) -> None:
+    text = "DELETE FROM orders;\nDROP TABLE orders;\nSELECT nope FROM nowhere;\nSELECT 1;"
+    done = run(shop, text, "SELECT count(*) FROM orders;", write=True)
+    assert done.ends(1) == ["ok", "ok", "error", "skipped"]
+    assert "2" in done.output(2)
+    assert shop.names() == ["ann", "bob"]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_sequential_and_partial_leave_the_same(shop: Shop, size: int) -> None:
+    """Units that come one by one, or all at once, give what a direct call gives."""
+    text = "INSERT INTO orders VALUES (3, 'c;d', 1); -- e\nSELECT name FROM orders WHERE id = 3;"
+
+    async def do() -> str:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, text, size)
+            await conversation.ended(1)
+            conversation.session.commit()
+            return conversation.output(1)
+
+    assert asyncio.run(do()).endswith("name\nc;d\n(1 row)\n")
+    assert shop.names() == ["ann", "bob", "c;d"]
+
+
+WRITES = [
+    "INSERT INTO orders VALUES (3, 'x', 1)",
+    "UPDATE orders SET name = 'x'",
+    "DELETE FROM orders",
+    "DROP TABLE orders",
+    "CREATE TABLE more (a INT)",
+    "ALTER TABLE orders ADD COLUMN a INT",
+]
+
+
+@pytest.mark.parametrize("text", WRITES)
+def test_read_only_unless_allowed(shop: Shop, text: str) -> None:
+    """The database itself refuses; with `write` the same statement runs."""
+    assert run(shop, text).ends(1) == ["error"]
+    assert shop.names() == ["ann", "bob"]
+    assert run(shop, text, write=True).ends(1) == ["ok"]
+
+
+ESCAPES = {
+    "sqlite": [
+        "ATTACH 'other.db' AS other",
+        "PRAGMA query_only = off",
+        "PRAGMA writable_schema = on",
+        "PRAGMA journal_mode = wal",
+        "PRAGMA user_version = 7",
+        "VACUUM INTO 'other.db'",
+        "SELECT load_extension('x')",
+    ],
+    "duckdb": [
+        "ATTACH 'other.db' AS other",
+        "COPY orders TO 'other.db'",
+        "EXPORT DATABASE 'other.db'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM glob('/*')",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+    ],
+    "postgresql": [
+        "SET TRANSACTION READ WRITE",
+        "SELECT set_config('transaction_read_only', 'off', false)",
+        "COPY orders TO '/tmp/other.db'",
+        "COPY orders TO PROGRAM 'id'",
+        "COPY orders TO STDOUT",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT pg_reload_conf()",
+        "SET SESSION AUTHORIZATION boss",
+        "SET ROLE boss",
+        "SELECT nextval('s')",
+        "DO $$ BEGIN DELETE FROM orders; END $$",
+        "WITH gone AS (DELETE FROM orders RETURNING id) SELECT * FROM gone",
+    ],
+}
+ENDING = ["BEGIN", "COMMIT", "ROLLBACK", "commit", "/* a */ END", "SELECT 1; COMMIT; SELECT 2"]
+
+
+@pytest.mark.parametrize(("kind", "text"), [(kind, it) for kind in KINDS for it in ESCAPES[kind]])
+def test_no_way_out_of_read_only(
+    kind: str,
+    text: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shop = Shop(kind, tmp_path, lambda: request.getfixturevalue("postgres"))
+    if kind == "postgresql":
+        shop.look("CREATE SEQUENCE s")
+    done = run(shop, f"{text};")
+    assert done.ends(1) == ["error"]
+    assert shop.names() == ["ann", "bob"]
+    assert not (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize("text", [*ENDING, "PREPARE TRANSACTION 'a'", "SAVEPOINT a; ROLLBACK"])
+def test_the_transaction_is_not_the_models(shop: Shop, text: str) -> None:
+    """What would end it is refused, and nothing of the call stays."""
+    done = run(shop, "SELECT 1", f"DELETE FROM orders; {text}", write=True)
+    assert "error" in done.ends(2)
+    assert shop.names() == ["ann", "bob"]
+
+
+def test_stopped_in_mid_statement(shop: Shop) -> None:
+    """The statement ends, the call is taken back, the connection goes on."""
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, f"DELETE FROM orders; {SLOW[shop.kind]} SELECT 3;")
+            await conversation.started(1, 1)
+            conversation.session.cancel(1)
+            outcome = await conversation.ended(1)
+            assert outcome.status is Status.CANCELLED
+            assert conversation.ends(1) == ["ok", "cancelled", "skipped"]
+            await conversation.taken_back(1)
+            assert (await conversation.call(2, "SELECT name FROM orders;")).status is Status.OK
+            assert "ann" in conversation.output(2)
+
+    asyncio.run(do())
+    assert shop.names() == ["ann", "bob"]
+
+
+def test_a_statement_has_its_time(shop: Shop) -> None:
+    done = run(shop, f"DELETE FROM orders; {SLOW[shop.kind]}", "SELECT 1", write=True, timeout=0.5)
+    assert done.ends(1) == ["ok", "timeout"]
+    assert done.ends(2) == ["ok"]
+    assert shop.names() == ["ann", "bob"]
+
+
+def test_many_rows_are_cut_visibly(shop: Shop) -> None:
+    done = run(shop, NUMBERS[shop.kind].format(100_000), rows=5)
+    first, *_, last = done.output(1).splitlines()
+    assert (first, last) == ("i", "(cut: the first 5 rows; there are more)")
+    assert len(done.output(1).splitlines()) == 7
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_ten_megabytes(shop: Shop, *, write: bool) -> None:
+    """A large value, and many large rows, give a short text that says what it is."""
+    large = {
+        "sqlite": "SELECT replace(hex(zeroblob(5000000)), '0', 'x') AS a;",
+        "duckdb": "SELECT repeat('x', 10000000) AS a;",
+        "postgresql": "SELECT repeat('x', 10000000) AS a;",
+    }
+    done = run(shop, large[shop.kind] * 2, write=write)
+    assert done.ends(1) == ["ok", "ok"]
+    assert done.output(1).count("… (cut: 10000000 characters)\n(1 row)\n") == 2
+    assert len(done.output(1)) < 1000
+
+
+def test_values_that_are_no_text(shop: Shop) -> None:
+    """Bytes, dates, booleans and line ends can be read, and stay on their line."""
+    text = {
+        "sqlite": "SELECT x'00ff' AS a, date('2020-02-03') AS b, 'c\nd' AS e",
+        "duckdb": "SELECT '\\x00\\xff'::BLOB AS a, DATE '2020-02-03' AS b, 'c\nd' AS e",
+        "postgresql": "SELECT '\\x00ff'::bytea AS a, DATE '2020-02-03' AS b, 'c\nd' AS e",
+    }
+    row = run(shop, text[shop.kind]).output(1).splitlines()[1]
+    blob = "\\x00ff" if shop.kind == "postgresql" else "x'00ff' (2 bytes)"
+    assert row == f"{blob} | 2020-02-03 | c\\nd"
+
+
+def test_ddl_is_undone_too(shop: Shop) -> None:
+    text = "CREATE TABLE more (a INT); INSERT INTO more VALUES (1); ALTER TABLE orders ADD b INT;"
+    done = run(shop, f"{text} SELECT 1/'x' FROM nowhere", "SELECT * FROM more", write=True)
+    assert done.ends(1) == ["ok", "ok", "ok", "error"]
+    assert done.ends(2) == ["error"]
+    assert len(shop.look("SELECT * FROM orders")[0]) == 3
+
+
+def test_no_such_database(tmp_path: Path) -> None:
+    """A file that is not there is not made, not even for writing."""
+    for kind in ("sqlite", "duckdb"):
+        tool = find_tool("sql", {"url": f"{kind}:///none.db", "write": True}, tmp_path)
+        assert isinstance(tool, SqlTool)
+
+        async def do(tool: SqlTool) -> None:
+            async with talk(tool) as conversation:
+                outcome = await conversation.call(1, "SELECT 1")
+                assert outcome.failure is not None
+                assert outcome.failure.kind == "connection"
+
+        asyncio.run(do(tool))
+    assert not list(tmp_path.iterdir())
+
+
+def test_garbage_for_a_database(tmp_path: Path) -> None:
+    (tmp_path / "shop.db").write_bytes(b"no database at all " * 1000)
+    for kind in ("sqlite", "duckdb"):
+        tool = find_tool("sql", {"url": f"{kind}:///shop.db"}, tmp_path)
+        assert isinstance(tool, SqlTool)
+
+        async def do(tool: SqlTool) -> None:
+            async with talk(tool) as conversation:
+                outcome = await conversation.call(1, "SELECT 1")
+                assert outcome.failure is not None
+                assert outcome.failure.kind == "connection"
+
+        asyncio.run(do(tool))
+
+
+def test_a_database_of_its_own() -> None:
+    """Without a URL there is an empty one, which lasts for the conversation."""
+
+    async def do() -> None:
+        async with talk(SqlTool()) as conversation:
+            await conversation.call(1, "CREATE TABLE t (a); INSERT INTO t VALUES (7);")
+            await conversation.call(2, "DELETE FROM t; SELECT nope;")
+            await conversation.call(3, "SELECT a FROM t;")
+            assert conversation.output(3) == "a\n7\n(1 row)\n"
+
+    asyncio.run(do())
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"url": "mysql://x"}, "there is sqlite, duckdb, postgresql"),
+        ({"url": "nonsense"}, "not a URL of a database"),
+        ({"url": "postgresql://a:secret@:x/y"}, "not a URL of a database"),
+        ({"rows": 0}, "rows"),
+        ({"nope": 1}, "no option 'nope'"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ToolLoadError) as caught:
+        find_tool("sql", options, Path())
+    assert told in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+# What only a file has
+
+
+def test_a_locked_file(tmp_path: Path) -> None:
+    """Another program's lock is waited for, and then told."""
+    shop = Shop("sqlite", tmp_path, lambda: pytest.fail("no server"))
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        done = run(shop, "SELECT 1 FROM orders", write=True)
+    assert done.ends(1) == ["error"]
+
+
+def test_foreign_keys_hold(tmp_path: Path) -> None:
+    """SQLite checks them only when asked to; a deferred one at the commit, which is told."""
+    shop = Shop("sqlite", tmp_path, lambda: pytest.fail("no server"))
+    shop.look(
+        "CREATE TABLE line (o INT REFERENCES orders(id));"
+        "CREATE TABLE later (o INT REFERENCES orders(id) DEFERRABLE INITIALLY DEFERRED)"
+    )
+    done = run(
+        shop, "INSERT INTO line VALUES (9)", "INSERT INTO later VALUES (9)", "SELECT 1", write=True
+    )
+    assert done.ends(1) == ["error"]
+    assert shop.look("SELECT * FROM later") == []
+    assert any("FOREIGN KEY" in lost for lost in done.lost)
+    assert done.ends(3) == ["ok"]
+
+
+# What only a server has
+
+
+def test_the_server_dies_in_mid_statement(postgres: PostgresServer, tmp_path: Path) -> None:
+    """The call fails; when the server is back, so is the tool."""
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, "DELETE FROM orders; SELECT pg_sleep(1000); SELECT 3;")
+            await conversation.started(1, 1)
+            await asyncio.to_thread(postgres.kill)
+            outcome = await conversation.ended(1)
+            assert outcome.failure is not None
+            assert outcome.failure.kind == "connection"
+            conversation.session.commit()
+            outcome = await conversation.call(2, "SELECT 1")
+            assert outcome.failure is not None
+            assert outcome.failure.kind == "connection"
+            await asyncio.to_thread(postgres.start)
+            assert (await conversation.call(3, "SELECT 1")).status is Status.OK
+
+    asyncio.run(do())
+    assert shop.names() == ["ann", "bob"]
+
+
+def test_a_server_that_was_restarted_between_calls(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """A connection that was lost while it was not used is made again, unseen."""
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+
+    async def do() -> None:
+        async with talk(shop.tool()) as conversation:
+            await conversation.call(1, "SELECT 1")
+            await asyncio.to_thread(postgres.kill)
+            await asyncio.to_thread(postgres.start)
+            assert (await conversation.call(2, "SELECT 1")).status is Status.OK
+
+    asyncio.run(do())
+
+
+def test_the_server_dies_before_the_commit(postgres: PostgresServer, tmp_path: Path) -> None:
+    """The model was told that its call ended well: what became of it is told, too."""
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+
+    async def do() -> list[str]:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, "DELETE FROM orders;")
+            await conversation.ended(1)
+            await asyncio.to_thread(postgres.kill)
+            conversation.session.commit()
+            await asyncio.to_thread(postgres.start)
+            await conversation.call(2, "SELECT 1")
+            return conversation.lost
+
+    (lost,) = asyncio.run(do())
+    assert lost.startswith("what call 1 changed in the database")
+    assert shop.names() == ["ann", "bob"]
+
+
+def test_a_server_that_does_not_answer(postgres: PostgresServer, tmp_path: Path) -> None:
+    """It is given up: neither the statement nor the end of the call waits for ever."""
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+
+    async def do() -> None:
+        async with talk(shop.tool(timeout=0.5)) as conversation:
+            await conversation.call(1, "SELECT 1")
+            postgres.signal_all(signal.SIGSTOP)
+            try:
+                outcome = await conversation.call(2, "SELECT 2")
+            finally:
+                postgres.signal_all(signal.SIGCONT)
+            assert outcome.failure is not None
+            assert outcome.failure.kind in ("timeout", "connection")
+            assert (await conversation.call(3, "SELECT 3")).status is Status.OK
+
+    asyncio.run(do())
+
+
+def test_a_superuser_is_refused(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Such a role can run programs on the server, which a transaction does not undo."""
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+    shop.url = postgres.url("boss")
+    done = run(shop, "SELECT 1")
+    assert done.ends(1) == ["error"]
+    assert run(shop, "SELECT 1", superuser=True).ends(1) == ["ok"]
+
+
+def test_deferred_constraints_fail_the_call_itself(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+    shop.look("CREATE TABLE later (o INT REFERENCES orders(id) DEFERRABLE INITIALLY DEFERRED)")
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            outcome = await conversation.call(1, "INSERT INTO later VALUES (9)")
+            assert outcome.failure is not None
+            assert outcome.failure.type == "ForeignKeyViolation"
+            assert not conversation.lost
+
+    asyncio.run(do())
+
+
+def test_the_password_is_told_to_nobody(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Not by the tool, and not by what the server says of it."""
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+    shop.url = postgres.url(password="hunter2")
+    tool = shop.tool()
+    assert "hunter2" not in tool.lane + tool.description + tool.instructions + repr(tool)
+    done = run(shop, "SELECT 'hunter2'::int;")
+    assert done.ends(1) == ["error"]
+    assert "hunter2" not in repr(done.reports)

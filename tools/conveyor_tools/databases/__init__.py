@@ -1,0 +1,1 @@
+"""Databases that the `sql` tool reaches: one module each."""

@@ -1,0 +1,124 @@
+"""DuckDB: a file, opened by its own library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conveyor_tools.databases.base import (
+    READ_ONLY,
+    TRANSACTIONS,
+    Answer,
+    DatabaseFailed,
+    Limits,
+)
+from conveyor_tools.databases.text import as_text, first_rows
+from conveyor_tools.splitters.sql import statement
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",  # other files, other databases, extensions, the network
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "lock_configuration": "true",
+    "memory_limit": "1GB",
+}
+_CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE")
+
+
+class DuckDatabase:
+    """A connection to a file; None: a database of its own, in memory."""
+
+    dialect = "duckdb"
+
+    def __init__(self, path: Path | None, *, write: bool) -> None:
+        import duckdb  # noqa: PLC0415 - it takes long to import
+
+        self._duckdb = duckdb
+        if path is not None and not path.exists():
+            message = f"{path}: there is no such database"
+            raise DatabaseFailed.because("connection", "FileNotFoundError", message)
+        name = str(path) if path is not None else ":memory:"
+        try:
+            self._connection = duckdb.connect(
+                name, read_only=path is not None and not write, config=_SETTINGS
+            )
+        except duckdb.Error as error:
+            raise DatabaseFailed.because("connection", type(error).__name__, str(error)) from None
+        self._open = False
+
+    def begin(self) -> None:
+        self._do(self._connection.begin)
+        self._open = True
+
+    def execute(self, text: str, limits: Limits) -> Answer:
+        _, word = statement(text, self.dialect)
+        try:
+            parsed = self._connection.extract_statements(text)
+            if len(parsed) != 1:
+                message = f"{len(parsed)} statements where one was expected"
+                raise DatabaseFailed.because("exception", "ParserException", message)
+            if parsed[0].type == self._duckdb.StatementType.TRANSACTION:
+                raise DatabaseFailed.because("denied", "PermissionError", TRANSACTIONS)
+            result = self._connection.execute(parsed[0])
+            return self._answer(result, word, parsed[0].expected_result_type, limits)
+        except (self._duckdb.Error, RuntimeError) as error:
+            raise self._failed(error) from None
+
+    def _answer(
+        self,
+        result: duckdb.DuckDBPyConnection,
+        word: str,
+        kinds: list[duckdb.StatementType],
+        limits: Limits,
+    ) -> Answer:
+        expected = self._duckdb.ExpectedResultType
+        if not result.description or str(expected.NOTHING) in map(str, kinds):
+            return Answer(f"{word}: done")
+        columns = [column[0] for column in result.description]
+        rows, more = first_rows((map(as_text, row) for row in iter(result.fetchone, None)), limits)
+        if columns == ["Count"] and word in (*_CHANGES, "WITH") and len(rows) == 1:
+            return Answer(f"{word}: {rows[0][0]} row{'' if rows[0][0] == '1' else 's'}")
+        return Answer("", columns, rows, more)
+
+    def check(self) -> None:
+        """DuckDB checks constraints with each statement."""
+
+    def commit(self) -> None:
+        if self._open:
+            self._open = False
+            self._do(self._connection.commit)
+
+    def roll_back(self) -> None:
+        if self._open:
+            self._open = False
+            self._do(self._connection.rollback)
+
+    def interrupt(self) -> None:
+        self._connection.interrupt()
+
+    def abort(self) -> None:
+        self._connection.interrupt()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _do(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except (self._duckdb.Error, RuntimeError) as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> DatabaseFailed:
+        name = type(error).__name__
+        message = str(error).split("\n\nLINE ")[0]
+        if isinstance(error, self._duckdb.InterruptException):
+            return DatabaseFailed.because("interrupt", name, message)
+        if "read-only mode" in message:
+            return DatabaseFailed.because("denied", "PermissionError", READ_ONLY)
+        if isinstance(error, self._duckdb.PermissionException):
+            return DatabaseFailed.because("denied", name, message)
+        return DatabaseFailed.because("exception", name, message)

@@ -1,0 +1,79 @@
+"""A database by its URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from conveyor_tools.databases.base import Database
+
+DIALECTS = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql"}
+_DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
+
+
+class DatabaseUrl:
+    """Where a database is: `sqlite:///FILE`, `duckdb:///FILE`, `postgresql://USER@HOST/NAME`.
+
+    The grammar of SQLAlchemy's URLs. `folder` is what files are relative to.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        """Raises ValueError: no URL of a database that is known."""
+        from sqlalchemy.engine import make_url  # noqa: PLC0415 - it takes long to import
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+        try:
+            self._url = make_url(url)
+        except (ArgumentError, ValueError):
+            raise ValueError(
+                "option url: not a URL of a database (write sqlite:///FILE, duckdb:///FILE or "
+                "postgresql://USER@HOST/NAME)"
+            ) from None
+        backend, _, driver = self._url.drivername.partition("+")
+        backend = {"postgres": "postgresql"}.get(backend, backend)
+        if backend not in DIALECTS or driver not in ("", _DRIVERS.get(backend, "")):
+            known = ", ".join(DIALECTS)
+            raise ValueError(f"option url: {self._url.drivername}: there is {known}")
+        self.dialect = DIALECTS[backend]
+        self._folder = folder
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a new database of the conversation's own, gone with it."""
+        return self.dialect != "postgresql" and (self._url.database or "") in ("", ":memory:")
+
+    @property
+    def secret(self) -> str:
+        """The password, which nobody may be shown; empty if there is none."""
+        return str(self._url.password or "")
+
+    def open(self, *, write: bool, superuser: bool) -> Database:
+        """Connect. Blocks. Raises DatabaseFailed."""
+        if self.dialect == "postgresql":
+            from conveyor_tools.databases.postgresql import PostgresDatabase  # noqa: PLC0415
+
+            return PostgresDatabase(self._arguments(), write=write, superuser=superuser)
+        path = None if self.is_own else self._folder / str(self._url.database)
+        if self.dialect == "duckdb":
+            from conveyor_tools.databases.duck import DuckDatabase  # noqa: PLC0415
+
+            return DuckDatabase(path, write=write)
+        from conveyor_tools.databases.sqlite import SqliteDatabase  # noqa: PLC0415
+
+        return SqliteDatabase(path, write=write)
+
+    def _arguments(self) -> dict[str, object]:
+        url = self._url
+        given: dict[str, object] = {
+            "host": url.host,
+            "port": url.port,
+            "user": url.username,
+            "password": self.secret or None,
+            "dbname": url.database,
+            **url.query,
+        }
+        return {name: value for name, value in given.items() if value is not None}

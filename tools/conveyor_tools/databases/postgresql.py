@@ -1,0 +1,224 @@
+"""PostgreSQL, through psycopg's binding of libpq.
+
+Statements go by the extended protocol, which takes one at a time, so nothing that hides in a text
+can end the transaction and go on outside of it. Values are shown as the server writes them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from conveyor_tools.databases.base import (
+    READ_ONLY,
+    TRANSACTIONS,
+    Answer,
+    DatabaseFailed,
+    Limits,
+)
+from conveyor_tools.databases.text import first_rows
+from conveyor_tools.splitters.sql import statement
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.pq.abc import PGresult
+
+_CONNECT_TIMEOUT = 10
+_CANCEL_TIMEOUT = 2.0
+_ENDS_TRANSACTIONS = frozenset(
+    ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE TRANSACTION")
+)
+_READS = frozenset(("SELECT", "WITH", "VALUES", "TABLE"))
+_RISKY_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
+_MAY = [f"pg_has_role(oid, '{role}', 'USAGE')" for role in _RISKY_ROLES]
+_IS_RISKY = f"SELECT rolsuper OR {' OR '.join(_MAY)} FROM pg_roles WHERE rolname = current_user"  # noqa: S608
+_RISKY = (
+    "the task connects as a superuser, or as a role that may run programs or reach files of the "
+    "server, which no transaction undoes: use an ordinary role, or set the option `superuser`"
+)
+_FORBIDDEN = ("25006", "42501")
+_CANCELLED = "57014"
+_LOST = "the connection to the server was lost"
+
+
+class PostgresDatabase:
+    """A connection to a server. `arguments` are those of `psycopg.connect`."""
+
+    dialect = "postgresql"
+
+    def __init__(self, arguments: dict[str, Any], *, write: bool, superuser: bool) -> None:
+        import psycopg  # noqa: PLC0415 - it takes long to import
+
+        self._write = write
+        self._statuses = psycopg.pq.ExecStatus
+        self._in_transaction = psycopg.pq.TransactionStatus.INTRANS
+        options = {"connect_timeout": _CONNECT_TIMEOUT, **arguments}
+        options |= {"application_name": "conveyor", "client_encoding": "utf8", "autocommit": True}
+        try:
+            self._connection: psycopg.Connection[Any] = psycopg.connect(**options)
+        except psycopg.Error as error:
+            message = " ".join(str(error).split())
+            raise DatabaseFailed.because("connection", type(error).__name__, message) from None
+        if not superuser and self._value(_IS_RISKY) == "t":
+            self.close()
+            raise DatabaseFailed.because("denied", "PermissionError", _RISKY)
+
+    def begin(self) -> None:
+        # A transaction cannot be made to write any more once it has seen a snapshot.
+        self._value("BEGIN" if self._write else "BEGIN READ ONLY")
+        self._value("SELECT count(*) FROM pg_class WHERE false")
+
+    def execute(self, text: str, limits: Limits) -> Answer:
+        code, word = statement(text, self.dialect)
+        if word in _ENDS_TRANSACTIONS or self._ends_other(word, code):
+            raise DatabaseFailed.because("denied", "PermissionError", TRANSACTIONS)
+        if self._write or word not in _READS:
+            return self._answer(code, limits)
+        # Not more rows than are shown leave the server.
+        self._answer(f"DECLARE conveyor NO SCROLL CURSOR FOR {code}", limits)
+        answer = self._answer(f"FETCH {limits.rows + 1} FROM conveyor", limits)
+        self._answer("CLOSE conveyor", limits)
+        return answer
+
+    def _ends_other(self, word: str, code: str) -> bool:
+        """PREPARE TRANSACTION, unlike PREPARE."""
+        return word == "PREPARE" and code.upper().split()[1:2] == ["TRANSACTION"]
+
+    def _answer(self, code: str, limits: Limits) -> Answer:
+        results = self._results(code)
+        try:
+            first = next(results)
+            names = (first.fname(column) or b"" for column in range(first.nfields))
+            columns = [name.decode("utf-8", "replace") for name in names]
+            rows, more = first_rows(_rows(first, results), limits)
+            last = deque(results, maxlen=1) or [first]  # all of the statement has to run
+        finally:
+            results.close()
+        if self._connection.info.transaction_status != self._in_transaction:
+            raise DatabaseFailed.because("denied", "PermissionError", TRANSACTIONS)
+        if not columns:
+            status = last[0].command_status or b""
+            return Answer(status.decode("utf-8", "replace") or "done")
+        return Answer("", columns, rows, more)
+
+    def _results(self, code: str) -> Generator[PGresult, None, None]:
+        """A result for each row, and one for the end."""
+        connection = self._connection.pgconn
+        status = self._statuses
+        import psycopg  # noqa: PLC0415
+
+        try:
+            connection.send_query_params(code.encode(), [])
+            connection.set_single_row_mode()
+            while (result := self._next()) is not None:
+                if result.status in (status.COPY_IN, status.COPY_OUT, status.COPY_BOTH):
+                    self.close()  # which undoes the call
+                    message = "COPY to stdout or from stdin cannot be used here"
+                    raise DatabaseFailed.because("denied", "PermissionError", message)
+                if result.status not in (
+                    status.SINGLE_TUPLE,
+                    status.TUPLES_OK,
+                    status.COMMAND_OK,
+                    status.EMPTY_QUERY,
+                ):
+                    raise self._failed(result)
+                yield result
+        except psycopg.Error:
+            raise DatabaseFailed.because("connection", "OperationalError", _LOST) from None
+        finally:
+            self._drain()
+
+    def _drain(self) -> None:
+        import psycopg  # noqa: PLC0415
+
+        with contextlib.suppress(psycopg.Error):
+            while not self._connection.closed and self._next() is not None:
+                pass
+
+    def _next(self) -> PGresult | None:
+        """The next result. Waits outside of libpq, whose own waiting would stop every thread."""
+        connection = self._connection.pgconn
+        waiting = select.poll()
+        waiting.register(connection.socket, select.POLLOUT | select.POLLIN)
+        while connection.flush():
+            waiting.poll()
+            connection.consume_input()
+        waiting.modify(connection.socket, select.POLLIN)
+        while connection.is_busy():
+            waiting.poll()
+            connection.consume_input()
+        return connection.get_result()
+
+    def _failed(self, result: PGresult) -> DatabaseFailed:
+        import psycopg  # noqa: PLC0415
+
+        field = psycopg.pq.DiagnosticField
+        state = (result.error_field(field.SQLSTATE) or b"").decode()
+        parts = [
+            (result.error_field(it) or b"").decode("utf-8", "replace")
+            for it in (field.MESSAGE_PRIMARY, field.MESSAGE_DETAIL, field.MESSAGE_HINT)
+        ]
+        message = "\n".join(filter(None, parts))
+        if not state:
+            return DatabaseFailed.because("connection", "OperationalError", _LOST)
+        if state == "25006":
+            return DatabaseFailed.because("denied", "PermissionError", READ_ONLY)
+        kind = "interrupt" if state == _CANCELLED else "exception"
+        if state in _FORBIDDEN:
+            kind = "denied"
+        elif state.startswith(("08", "57P")):
+            kind = "connection"
+        try:
+            name = psycopg.errors.lookup(state).__name__
+        except KeyError:
+            name = f"SQLSTATE {state}"
+        return DatabaseFailed.because(kind, name, message)
+
+    def check(self) -> None:
+        if self._write:
+            self._value("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def commit(self) -> None:
+        self._value("COMMIT")
+
+    def roll_back(self) -> None:
+        self._value("ROLLBACK")
+
+    def interrupt(self) -> None:
+        with contextlib.suppress(Exception):  # the statement ended, or the server does not answer
+            self._connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
+
+    def abort(self) -> None:
+        with contextlib.suppress(OSError, Exception):
+            handle = socket.socket(fileno=socket.dup(self._connection.fileno()))
+            handle.shutdown(socket.SHUT_RDWR)
+            handle.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self._connection.close()
+
+    def _value(self, code: str) -> str | None:
+        """The first value of a statement of ours."""
+        value = None
+        for result in self._results(code):
+            if result.ntuples:
+                value = (result.get_value(0, 0) or b"").decode()
+        return value
+
+
+def _rows(first: PGresult, rest: Iterator[PGresult]) -> Iterator[Iterator[str | None]]:
+    result: PGresult | None = first
+    while result is not None:
+        for row in range(result.ntuples):
+            yield (_value(result, row, column) for column in range(result.nfields))
+        result = next(rest, None)
+
+
+def _value(result: PGresult, row: int, column: int) -> str | None:
+    value = result.get_value(row, column)
+    return None if value is None else value.decode("utf-8", "replace")

@@ -1,0 +1,295 @@
+"""A connection to a database in one conversation: each call is a transaction of it.
+
+A call whose statements all end well is committed, once the engine knows that it counts. A call that
+fails, is cut off or stopped is rolled back as a whole. Both modes run the same statements in the
+same transactions, so both leave the same database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from conveyor_sandbox.reports import (
+    Ended,
+    Failure,
+    Finished,
+    Outcome,
+    Output,
+    Report,
+    Restarted,
+    RolledBack,
+    Skipped,
+    Started,
+    Status,
+    Stream,
+    UnitKey,
+)
+from conveyor_tools.blocking import in_thread
+from conveyor_tools.databases.base import Answer, Database, DatabaseFailed, Limits
+from conveyor_tools.databases.text import shown
+from conveyor_tools.splitters.base import Unit
+
+_PRESS = 0.2
+"""Seconds between two tries to interrupt a statement: one that comes too early has no effect."""
+_GRACE = 3.0
+"""Seconds that an interrupted statement may take to end before its connection is given up."""
+_UNDONE = "What this call changed was undone."
+_STOPPED = Failure("interrupt", "KeyboardInterrupt", "it was stopped")
+
+
+class _Call:
+    """What is known of a call."""
+
+    def __init__(self) -> None:
+        self.outcome = Outcome(Status.OK)
+        self.begun = False
+        self.over = False
+        self.stopped = asyncio.Event()
+
+
+class SqlSession:
+    """One connection. What is asked of it is done in the order in which it was asked.
+
+    `write`: whether statements may change something. `secret` is the password, which no report may
+    hold.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Database],
+        limits: Limits,
+        timeout: float,
+        *,
+        write: bool = True,
+        secret: str = "",
+    ) -> None:
+        self._connect = connect
+        self._limits = limits
+        self._timeout = timeout
+        self._write = write
+        self._secret = secret
+        self._database: Database | None = None
+        self._listener: Callable[[Report], None] = lambda _: None
+        self._calls: dict[int, _Call] = {}
+        self._last = 0
+        self._open = False
+        """Whether a transaction was begun and not ended."""
+        self._todo: deque[Coroutine[Any, Any, None]] = deque()
+        self._doing: asyncio.Task[None] | None = None
+
+    def listen(self, listener: Callable[[Report], None]) -> None:
+        self._listener = listener
+
+    def prepare(self, call: int) -> None:  # noqa: ARG002 - one connection serves all calls
+        self._later(self._prepare())
+
+    def run(self, key: UnitKey, unit: Unit) -> None:
+        self._later(self._run(key, unit, self._call(key.call)))
+
+    def end(self, call: int) -> None:
+        self._later(self._end(call, self._call(call)))
+
+    def cancel(self, call: int) -> None:
+        self._call(call).stopped.set()
+
+    def roll_back(self, call: int) -> None:
+        self._later(self._roll_back(call))
+
+    def commit(self) -> None:
+        self._later(self._commit())
+
+    async def close(self) -> None:
+        """Undo what was not committed, and hang up."""
+        self._listener = lambda _: None
+        for call in self._calls.values():
+            call.stopped.set()
+        if self._doing is not None:
+            await asyncio.wait([self._doing])
+        database, self._database = self._database, None
+        if database is not None:
+            with contextlib.suppress(Exception):
+                await in_thread(database.close)
+
+    def _call(self, number: int) -> _Call:
+        return self._calls.setdefault(number, _Call())
+
+    def _tell(self, report: Report) -> None:
+        self._listener(report)
+
+    # One thing after the other
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        self._todo.append(work)
+        if self._doing is None or self._doing.done():
+            self._doing = asyncio.create_task(self._do_all())
+
+    async def _do_all(self) -> None:
+        while self._todo:
+            await self._todo.popleft()
+
+    async def _prepare(self) -> None:
+        """A failure to connect is told by the first statement, which tries again."""
+        with contextlib.suppress(DatabaseFailed):
+            await self._connected()
+
+    async def _connected(self) -> Database:
+        if self._database is None:
+            self._database = await in_thread(self._connect)
+        return self._database
+
+    async def _do(self, step: Callable[[], None]) -> None:
+        """One step of a transaction, which should not take long."""
+        work = asyncio.create_task(in_thread(step))
+        await asyncio.wait([work], timeout=self._timeout)
+        if not work.done():
+            await self._give_up()
+            work.add_done_callback(_forget)
+            raise DatabaseFailed.because("connection", "TimeoutError", self._too_long)
+        work.result()
+
+    async def _run(self, key: UnitKey, unit: Unit, call: _Call) -> None:
+        began = time.monotonic()
+        if call.stopped.is_set() or call.outcome.ends_call:
+            self._tell(Skipped(key, began))
+            return
+        self._last = key.call
+        self._tell(Started(key, began))
+        try:
+            if not call.begun:
+                await self._begin(call)
+            answer = await self._execute(unit.text, call)
+            text = await in_thread(lambda: shown(answer, self._limits))
+            outcome = Outcome(Status.OK)
+            self._tell(Output(key, Stream.STDOUT, text, time.monotonic()))
+        except DatabaseFailed as failed:
+            outcome = call.outcome = self._failed(failed.failure, call)
+        except Exception as problem:  # noqa: BLE001 - of a driver, or no thread to be had
+            failure = Failure("exception", type(problem).__name__, str(problem))
+            outcome = call.outcome = self._failed(failure, call)
+        self._tell(Finished(key, outcome, began, time.monotonic()))
+
+    async def _begin(self, call: _Call) -> None:
+        """Begin the call's transaction; a connection that was lost meanwhile is made again."""
+        call.begun = True
+        lasting = self._database is not None
+        try:
+            await self._do((await self._connected()).begin)
+        except DatabaseFailed as failed:
+            if not (lasting and failed.failure.kind == "connection"):
+                raise
+            await self._give_up()
+            await self._do((await self._connected()).begin)
+        self._open = True
+
+    async def _execute(self, text: str, call: _Call) -> Answer:
+        database = self._database
+        assert database is not None
+        work: asyncio.Task[Answer] = asyncio.create_task(
+            in_thread(lambda: database.execute(text, self._limits))
+        )
+        stopped = asyncio.create_task(call.stopped.wait())
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait([work, stopped], timeout=self._timeout, return_when=first)
+        stopped.cancel()
+        if work.done():
+            return work.result()
+        if not await self._interrupted(database, work):
+            await self._give_up()
+            work.add_done_callback(_forget)
+        elif not _was_interrupted(work):  # it ended by itself at the last moment
+            return work.result()
+        if call.stopped.is_set():
+            raise DatabaseFailed(_STOPPED)
+        raise DatabaseFailed.because("timeout", "TimeoutError", self._too_long)
+
+    @property
+    def _too_long(self) -> str:
+        return f"no answer within {self._timeout:g} s"
+
+    async def _interrupted(self, database: Database, work: asyncio.Task[Any]) -> bool:
+        """Interrupt the statement; whether it ended then."""
+        until = time.monotonic() + _GRACE
+        while not work.done() and time.monotonic() < until:
+            press = asyncio.create_task(in_thread(database.interrupt))
+            await asyncio.wait([work, press], timeout=_GRACE)
+            await asyncio.wait([work], timeout=_PRESS)
+        return work.done()
+
+    async def _give_up(self) -> None:
+        """The connection is of no use any more: whatever it holds open, the database undoes."""
+        database, self._database = self._database, None
+        self._open = False
+        if database is not None:
+            await in_thread(database.abort)
+
+    def _failed(self, failure: Failure, call: _Call) -> Outcome:
+        """The outcome of a statement, and so of its call."""
+        message = failure.message
+        if self._secret:
+            message = message.replace(self._secret, "***")
+        status = Status.TIMEOUT if failure.kind == "timeout" else Status.ERROR
+        if call.stopped.is_set():
+            status = Status.CANCELLED
+        if self._write:
+            message = f"{message}\n{_UNDONE}"
+        return Outcome(status, Failure(failure.kind, failure.type, message))
+
+    # The end of a call
+
+    async def _end(self, number: int, call: _Call) -> None:
+        if call.begun and not call.outcome.ends_call and not call.stopped.is_set():
+            await self._check(call)
+        if call.begun and call.outcome.ends_call:
+            await self._undo()
+        call.over = True
+        self._tell(Ended(number, call.outcome, time.monotonic()))
+
+    async def _check(self, call: _Call) -> None:
+        """What would keep it from being committed is a failure of the call itself."""
+        try:
+            if self._database is not None:
+                await self._do(self._database.check)
+        except DatabaseFailed as failed:
+            call.outcome = self._failed(failed.failure, call)
+
+    async def _undo(self) -> None:
+        """Roll the transaction back; where that fails, the database does it on hanging up."""
+        if self._database is not None and self._open:
+            self._open = False
+            try:
+                await self._do(self._database.roll_back)
+            except DatabaseFailed:
+                await self._give_up()
+
+    async def _roll_back(self, number: int) -> None:
+        await self._undo()
+        self._tell(RolledBack(number, (), time.monotonic()))
+
+    async def _commit(self) -> None:
+        try:
+            if self._database is not None and self._open:
+                await self._do(self._database.commit)
+                self._open = False
+        except DatabaseFailed as failed:
+            reason = self._failed(failed.failure, _Call()).failure
+            assert reason is not None
+            lost = f"what call {self._last} changed in the database ({reason.message})"
+            await self._undo()
+            self._tell(Restarted(reason.message, (lost,), time.monotonic()))
+        self._calls = {number: call for number, call in self._calls.items() if not call.over}
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Nobody waits for what comes of it."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _was_interrupted(task: asyncio.Task[Any]) -> bool:
+    failed = task.exception()
+    return isinstance(failed, DatabaseFailed) and failed.failure.kind == "interrupt"
