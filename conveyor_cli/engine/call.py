@@ -117,6 +117,11 @@ class OpenCall:
         """How many characters it takes to see that the text cannot become a valid call's."""
         return self.written.rejected_at
 
+    @property
+    def closed(self) -> bool:
+        """Whether its text has ended, as far as it counts."""
+        return self._closed
+
     def feed(self, text: str, at: float) -> None:
         """More of the call's text, decoded at that time of the run."""
         self._take(self.written.feed(text), at)
@@ -146,7 +151,8 @@ class OpenCall:
 
         As with a syntax error further down, a unit that fails on the way wins, in both modes.
         """
-        self._befell.invalid = failure
+        # What partial execution would have seen first counts.
+        self._befell.invalid = self.written.problem or failure
         self._end_text(at, complete=False)
         self._release.invalid()
 

@@ -147,7 +147,8 @@ class Turn:
         if self.stopped in _ENDS.values():
             self._act(self._dialect.finish(complete=self.stopped is StopReason.EOS), at)
         for call in self._unclosed.values():
-            call.abandon(_ABANDONED.get(self.stopped, Abandoned.CUT_OFF), at)
+            if not call.closed:  # else it was rejected
+                call.abandon(_ABANDONED.get(self.stopped, Abandoned.CUT_OFF), at)
         self._emit(DecodeStopped(at, self.number, self.stopped))
 
     def _failed(self) -> None:
@@ -183,14 +184,18 @@ class Turn:
         self, call: OpenCall, item: CallText | TextEnded | Closed | Withdrawn | Invalid, at: float
     ) -> None:
         match item:
+            case Closed() | Withdrawn() | Invalid() if call.closed:
+                self._closed = True  # it was rejected, and ends only now
+            case CallText() | TextEnded() if call.closed:
+                return
             case CallText(text):
                 call.feed(text, at)
-                if not self._is_rejected(call, at):
-                    return
+                self._reject(call, at)
+                return
             case TextEnded():
                 call.flush(at)
-                if not self._is_rejected(call, at):
-                    return
+                self._reject(call, at)
+                return
             case Closed(length):
                 self._closed = True
                 call.close(at, length)
@@ -209,13 +214,11 @@ class Turn:
         if call is self._open:
             self._open = None
 
-    def _is_rejected(self, call: OpenCall, at: float) -> bool:
-        """Whether the call ends here, since its text cannot become a valid one."""
-        if call.rejected_at is None or not may_start(self._mode, call_closed=False):
-            return False
-        call.reject(at)
-        self._failed()
-        return True
+    def _reject(self, call: OpenCall, at: float) -> None:
+        """End the call here if its text cannot become a valid one."""
+        if call.rejected_at is not None and may_start(self._mode, call_closed=False):
+            call.reject(at)
+            self._failed()
 
     # Calls
 

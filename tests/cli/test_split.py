@@ -52,3 +52,19 @@ def test_an_unknown_language(conveyor: Command) -> None:
     done = conveyor("split", "-", "--language", "cobol", stdin="")
     assert done.code == 2
     assert "python" in done.err
+
+
+def test_sql(conveyor: Command) -> None:
+    """The database decides what is one statement; what is not SQL is told."""
+    text = "select E'a\\';'; select 2"
+    sql = ["split", "-", "--language", "sql", "--dialect"]
+    cut = {
+        dialect: [unit["text"] for unit in conveyor(*sql, dialect, "--json", stdin=text).json]
+        for dialect in ("postgresql", "sqlite")
+    }
+    assert cut["postgresql"] == ["select E'a\\';';", " select 2"]
+    assert cut["sqlite"] == ["select E'a\\';", "'; select 2"]
+    assert conveyor(*sql, "oracle", stdin="").code == 2
+    done = conveyor(*sql, "sqlite", stdin=".tables\n")
+    assert done.code == 2
+    assert "sqlite_schema" in done.err

@@ -279,7 +279,7 @@ def build_image(engine: docker.DockerClient, name: str, files: dict[str, str]) -
             header.size = len(text)
             tar.addfile(header, io.BytesIO(text.encode()))
     out.seek(0)
-    engine.images.build(fileobj=out, custom_context=True, tag=name, rm=True)
+    engine.images.build(fileobj=out, custom_context=True, tag=name, rm=True, network_mode="none")
 
 
 def test_image_without_ctypes(engine: docker.DockerClient) -> None:
@@ -297,6 +297,24 @@ def test_image_without_ctypes(engine: docker.DockerClient) -> None:
     finally:
         engine.api.remove_image(name)
     assert weakness.endswith("speak for it: its python3 has no ctypes")
+
+
+def test_a_setuid_program(engine: docker.DockerClient) -> None:
+    """Makes nobody root; the control: without no-new-privileges it does."""
+    name = "conveyor-test-setuid"
+    dockerfile = (
+        "FROM conveyor-sandbox\nUSER root\nRUN cp $(command -v cat) /cat && chmod 4755 /cat\n"
+    )
+    build_image(engine, name, {"Dockerfile": dockerfile})
+    try:
+        look = ["/cat", "/proc/self/status"]
+        plain = engine.containers.run(name, look, user="1000", network_mode="none", remove=True)
+        with open_lab(DockerSandbox(SandboxSpec(image=name))) as lab:
+            call = lab.call(f"import subprocess; subprocess.run({look})\n")
+    finally:
+        engine.api.remove_image(name)
+    assert "Uid:\t1000\t0\t" in plain.decode()
+    assert "Uid:\t1000\t1000\t" in call.stdout
 
 
 @pytest.mark.usefixtures("nothing_left")

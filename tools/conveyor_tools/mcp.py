@@ -114,7 +114,10 @@ class McpServer:
 
     async def ready(self) -> None:
         """Wait until its tools are known, or known not to come, which `tools` then says."""
-        await asyncio.wait([asyncio.wrap_future(self._offered)])
+        offered = asyncio.wrap_future(self._offered)
+        await asyncio.wait([offered])
+        if not offered.cancelled():
+            offered.exception()  # it is known now; `tools` says it
 
     def tools(self, taken: Collection[str] = ()) -> list[FunctionTool]:
         """A tool of each that it offers; none has a name in `taken`. Waits until they are known.

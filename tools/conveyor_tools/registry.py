@@ -22,7 +22,9 @@ _BUILT_IN = {
     "python": "conveyor_tools.python:PythonTool",
     "sql": "conveyor_tools.sql:SqlTool",
     "shell": "conveyor_tools.shell:ShellTool",
+    "files": "conveyor_tools.files:FilesTool",
     "plan": "conveyor_tools.plan:PlanTool",
+    "search": "conveyor_tools.search:Search",
     "http": "conveyor_tools.http:Http",
     "calculator": "conveyor_tools.calculator:calculator",
 }

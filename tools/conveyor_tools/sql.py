@@ -89,7 +89,13 @@ class SqlTool:
         return SqlSplitter(self._url.dialect)
 
     def open(self, place: Place) -> Session:  # noqa: ARG002
-        return SqlSession(self._connect, self._limits, self._timeout, self._url.secret)
+        return SqlSession(
+            self._connect,
+            self._limits,
+            self._timeout,
+            write=self._write,
+            secret=self._url.secret,
+        )
 
     def _connect(self) -> Database:
         return self._url.open(write=self._write, superuser=self._superuser)

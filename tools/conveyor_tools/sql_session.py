@@ -55,7 +55,8 @@ class _Call:
 class SqlSession:
     """One connection. What is asked of it is done in the order in which it was asked.
 
-    `secret` is the password, which no report may hold.
+    `write`: whether statements may change something. `secret` is the password, which no report may
+    hold.
     """
 
     def __init__(
@@ -63,11 +64,14 @@ class SqlSession:
         connect: Callable[[], Database],
         limits: Limits,
         timeout: float,
+        *,
+        write: bool = True,
         secret: str = "",
     ) -> None:
         self._connect = connect
         self._limits = limits
         self._timeout = timeout
+        self._write = write
         self._secret = secret
         self._database: Database | None = None
         self._listener: Callable[[Report], None] = lambda _: None
@@ -231,7 +235,9 @@ class SqlSession:
         status = Status.TIMEOUT if failure.kind == "timeout" else Status.ERROR
         if call.stopped.is_set():
             status = Status.CANCELLED
-        return Outcome(status, Failure(failure.kind, failure.type, f"{message}\n{_UNDONE}"))
+        if self._write:
+            message = f"{message}\n{_UNDONE}"
+        return Outcome(status, Failure(failure.kind, failure.type, message))
 
     # The end of a call
 

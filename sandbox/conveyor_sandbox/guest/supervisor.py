@@ -29,13 +29,13 @@ from .outputs import Outputs
 from .polling import Poller
 from .post import Post
 from .processes import kill_all
-from .shell import Shell
+from .runners import Runners
 from .timer import Timer
 from .undo import Undo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, List, Optional
+    from typing import Deque, List, Optional
 
     from .frames import Frame
 
@@ -74,7 +74,8 @@ class Supervisor:
         self._poller.watch(0, self._check_lifeline)
         self._poller.watch(host.read_fd, self._hear_host)
         self._checks = Checks()
-        self._shell = Shell(self._poller, self._outputs, opening["guard"], self._finish_unit)
+        self._runners = Runners(self._poller, self._outputs, opening["guard"], self._finish_unit)
+        self._shell = self._runners.shell
         self._calls = Calls(opening["functions"], self._poller, self._hear_call)
         self._timer = Timer(self._calls)
         self._memory = MemoryWatch(limits["watched"])
@@ -181,21 +182,13 @@ class Supervisor:
             self._outputs.unit = (frame["call"], frame["index"])
         self._undo.unit_runs()
         self._sent_at = self._timer.start(self._timeout)
-        if _is_for_shell(frame):
-            self._give_shell(frame)
+        if self._runners.of(frame) is None:
+            self._post.give(frame)
             return
-        self._post.keep()
-        self._post.process.send(frame["sent"])
-        if self._post.process.unsent:
-            self._post.await_room()
-
-    def _give_shell(self, frame: Frame) -> None:
-        if frame["op"] == "end":
-            self._finish_unit(self._shell.outcome)
-            return
-        unit = {"call": frame["call"], "index": frame["index"]}
-        self._host.send({"ev": "started", **unit, "t": self._sent_at})
-        self._shell.begin(frame)
+        if frame["op"] == "run":
+            unit = {"call": frame["call"], "index": frame["index"]}
+            self._host.send({"ev": "started", **unit, "t": self._sent_at})
+        self._runners.begin(frame)
 
     def _prepare_shell(self) -> None:
         """It will be needed: where nothing is done, it gets ready."""
@@ -232,16 +225,14 @@ class Supervisor:
         self._shell.save(self._copy_worker)
 
     def _copy_worker(self) -> None:
-        companions = {self._shell.pid} if self._shell.pid is not None else set()
-        if not self._undo.begin(
-            self._post.process, self._errands, self._end_errand, companions=companions
-        ):
-            self._end_errand()
+        done, pids = self._end_errand, self._runners.pids
+        if not self._undo.begin(self._post.process, self._errands, done, companions=pids):
+            done()
 
     def _replace_worker(self, *, restore_files: bool) -> List[str]:
         lost = self._post.replace(restore_files=restore_files)
         self._checks.forget()  # their processes are killed with all others
-        self._shell.forget()
+        self._runners.forget()
         return lost + self._shell.lost
 
     def _roll_back(self, call: int) -> None:
@@ -255,14 +246,10 @@ class Supervisor:
 
     def _interrupt(self, reason: str) -> None:
         if self._timer.interrupt(reason):
-            self._runner.interrupt()
+            self._interrupt_runner()
 
-    @property
-    def _runner(self) -> Any:
-        """Whose the current unit is: the shell, or the worker."""
-        current = self._current
-        in_shell = current is not None and _is_for_shell(current)
-        return self._shell if in_shell else self._post.process
+    def _interrupt_runner(self) -> None:
+        (self._runners.of(self._current) or self._post.process).interrupt()
 
     def _expire(self) -> None:
         """The time is up: interrupt; if that did not help within the grace time, kill."""
@@ -277,13 +264,14 @@ class Supervisor:
             if not self._timer.extend():
                 self._interrupt("timeout")
         elif self._timer.interrupt_again():
-            self._runner.interrupt()
-        elif self._runner is self._shell:
-            self._timer.stop_waiting()
-            self._shell.kill()
+            self._interrupt_runner()
         else:
             self._timer.stop_waiting()
-            kill_all(spared=self._undo.spared)
+            runner = self._runners.of(self._current)
+            if runner is not None:
+                runner.kill()
+            else:
+                kill_all(spared=self._undo.spared)
 
     # From the worker
 
@@ -314,7 +302,7 @@ class Supervisor:
             self._break_off("the code wrote to the interpreter's connection")
             return
         current = self._current
-        if current is None or _is_for_shell(current):
+        if current is None or self._runners.of(current) is not None:
             return
         if (answer["call"], answer["index"]) != (current["call"], current.get("index")):
             return
@@ -366,7 +354,7 @@ class Supervisor:
                     return
                 if not pid:
                     return
-                if self._shell.ended(pid, status):
+                if self._runners.ended(pid, status):
                     continue
                 checked = self._checks.ended(pid, status)
                 if checked is not None:
@@ -421,10 +409,6 @@ class Supervisor:
     def _say_restarted(self, reason: str, lost: List[str]) -> None:
         restarted = {"ev": "restarted", "reason": reason, "lost": lost}
         self._host.send({**restarted, "t": time.monotonic()})
-
-
-def _is_for_shell(frame: Frame) -> bool:
-    return frame.get("tool") == "shell"
 
 
 def _wake_on_signals() -> int:

@@ -82,6 +82,7 @@ RIGHTS: Programs = {
     "more groups": Program("os.setgroups([0])", "EPERM", "os.getgroups()"),
     "root": Program("claim(os.getuid() == 0 or os.geteuid() == 0)", "Stopped", "claim(os.getuid() == os.geteuid())"),
     "capabilities": Program("claim(any(int(status('Cap' + it), 16) for it in ('Inh', 'Prm', 'Eff', 'Bnd', 'Amb')))", "Stopped", "claim(int(status('CapEff'), 16) == 0)"),
+    "without the outer filter": Program("claim(int(status('Seccomp_filters')) < 2)", "Stopped", "claim(int(status('Seccomp_filters')) > 0)"),
     "new privileges": Program("claim(status('NoNewPrivs') != '1')", "Stopped", "claim(status('NoNewPrivs'))"),
     "no filter": Program("claim(status('Seccomp') != '2')", "Stopped", "claim(status('Seccomp') == '2')"),
     "keys of the user": _denied("keyctl", "0, -3, 0"),

@@ -71,6 +71,8 @@ OFF = {
     "a read-only root": Off("container.py", "read_only=True,", "", program("docker", "files", "the root is not read-only")),
     "no capabilities": Off("container.py", 'cap_drop=["ALL"],', "", program("docker", "rights", "capabilities")),
     "no new privileges": flag('security_opt=["no-new-privileges"],'),
+    "the engine's filter": Off("container.py", '"no-new-privileges"', '"no-new-privileges", "seccomp=unconfined"',
+                               program("docker", "rights", "without the outer filter")),
     "memory": flag("mem_limit=limits.memory,\n        memswap_limit=limits.memory,"),
     "swap": flag("memswap_limit=limits.memory,", "memswap_limit=2 * limits.memory,"),
     "processors": flag("nano_cpus=", "cpu_shares=1024 or "),

@@ -22,7 +22,7 @@ PROGRAMS = {
     "subshell": "(a\nb)\n( (a); b ) && c\n((a); b)\n(( x = 1 +\n2 ))\n((x)) && y\n",
     "case": "case $x in\na) b ;;\n(c|d) e;& *) f\n;;& g\\)|'h') ;;\nesac\n"
     "case x in esac\ncase a in b) case c in d) e;; esac;; esac\n",
-    "in as a word": "case in in in) in;; esac\nfor in in in in; do in; done\n",
+    "in as a word": "case x in in) in;; esac\nfor x in in in; do in; done\n",
     "functions": "f() { a\n}\nf () (a\n)\nf()\n\n# c\n{ a; }\nfunction g { a\n}\n"
     "function h ()\n{ a; }\nfunction i ( a )\nf() if a; then b\nfi\nf() { a; } > x\n",
     "condition": "[[ a == b ]]\n[[ a &&\n b ]]\n"
