@@ -103,11 +103,21 @@ def _results(performance: Performance) -> list[dict[str, Any]]:
     return [{name: call[name] for name in names} for call in calls]
 
 
-async def compare(task: Task, runs: int, progress: Progress, ask: Ask | None = None) -> Comparison:
+async def compare(
+    task: Task,
+    runs: int,
+    progress: Progress,
+    ask: Ask | None = None,
+    *,
+    warm_up: bool = False,
+) -> Comparison:
     """Run the task so many times in each mode, in turn, with one loaded model.
 
     `ask` asks the user about calls, about equal ones once: all runs get the same answer. Without
     it, what needs approval is denied.
+
+    `warm_up`: once more before, uncounted. What tools on the host import and keep when they are
+    first used stays in this process: else the first run would pay for it, and the others not.
 
     Raises:
         ConveyorError, SandboxError: what ended a run that could not be done.
@@ -118,6 +128,9 @@ async def compare(task: Task, runs: int, progress: Progress, ask: Ask | None = N
     asked = _Remembered(ask) if ask is not None else None
     pairs = []
     try:
+        if warm_up:
+            progress("warming up", None)
+            await _run(task, Mode.PARTIAL, backend, pool, progress, asked)
         for number in range(runs):
             done: dict[Mode, Performance] = {}
             pool.fill()  # between runs: what starts beside one is measured with it

@@ -40,6 +40,13 @@ def compare(
     set_: options.Assignments = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Runs in each mode, in turn.")] = 1,
     *,
+    warm_up: Annotated[
+        bool,
+        typer.Option(
+            "--warm-up",
+            help="Run it once before, uncounted: what tools load when first used counts for none.",
+        ),
+    ] = False,
     undo: options.Undo = None,
     trust: options.Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -74,7 +81,9 @@ def compare(
     options.require_prompt(settings)
     chosen = options.trusted_task(settings, trust=trust)
     with shown_progress(Console(stderr=True)) as progress:
-        found = asyncio.run(comparison.compare(chosen, runs, progress, _asking(progress)))
+        found = asyncio.run(
+            comparison.compare(chosen, runs, progress, _asking(progress), warm_up=warm_up)
+        )
     if json:
         typer.echo(dumps(found.as_dict()))
     else:
