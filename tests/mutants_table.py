@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from tests.mutants_engine import CALLS
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
 from tests.mutants_net import NET
@@ -198,7 +199,7 @@ DIALECT = [
     ),
     Mutant(
         "the message ends with the failed unit",
-        _TURN,
+        "conveyor_cli/engine/telling.py",
         "if it.index <= unit)",
         "if it.index <= unit + 1)",
         MODES,
@@ -229,23 +230,23 @@ ENGINE = [
     ),
     Mutant(
         "a call cut off is no call",
-        _CALL,
-        "        if self._abandoned is Abandoned.CUT_OFF:",
+        "conveyor_cli/engine/verdict.py",
+        "        if self.abandoned is Abandoned.CUT_OFF:",
         "        if False:",
         CUT_OFF,
     ),
     Mutant(
         "what is undone is undone",
         _CALL,
-        "                self._session.roll_back(self.number)",
-        "                self._rolled_back.set()",
+        "            self._gate.roll_back(self.number)",
+        "            self._rolled_back.set()",
         CUT_OFF,
     ),
     Mutant(
         "what counts stays",
         _CALL,
-        "            self._session.commit()",
-        "            pass",
+        "        self._gate.commit()",
+        "        pass",
         CUT_OFF,
     ),
     Mutant(
@@ -476,4 +477,16 @@ START = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *NET, *PLAN, *SHELL]
+MUTANTS = [
+    *SPLITTER,
+    *DIALECT,
+    *ENGINE,
+    *CALLS,
+    *GUEST,
+    *UNDO,
+    *START,
+    *LIBRARY,
+    *NET,
+    *PLAN,
+    *SHELL,
+]
