@@ -490,3 +490,15 @@ MUTANTS = [
     *PLAN,
     *SHELL,
 ]
+    *SPLITTER,
+    *DIALECT,
+    *ENGINE,
+    *CALLS,
+    *GUEST,
+    *UNDO,
+    *START,
+    *LIBRARY,
+    *NET,
+    *PLAN,
+    *SHELL,
+]
