@@ -147,7 +147,7 @@ class PoolOptions(_Section):
 class SandboxOptions(_Section):
     """Where code runs, and what it may use."""
 
-    kind: Literal["auto", "docker", "local"] = "auto"
+    kind: Literal["auto", "docker", "local", "unsafe"] = "auto"
     image: str = Field("conveyor-sandbox", min_length=1)
     runtime: str | None = Field(None, min_length=1)
     strict: bool = False
@@ -185,8 +185,8 @@ class SandboxOptions(_Section):
 
     @model_validator(mode="after")
     def _runtime_of_an_engine(self) -> SandboxOptions:
-        if self.runtime is not None and self.kind == "local":
-            raise ValueError("runtime is Docker's: the local sandbox cannot keep what it promises")
+        if self.runtime is not None and self.kind in ("local", "unsafe"):
+            raise ValueError(f"runtime is Docker's: {self.kind} cannot keep what it promises")
         return self
 
     @model_validator(mode="after")

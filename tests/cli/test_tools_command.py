@@ -18,6 +18,29 @@ async def send(to: str) -> str:
 '''
 
 
+DESK = '''
+import pathlib
+from conveyor_tools.function import tool
+
+def note(text):
+    with pathlib.Path(__file__).with_name("log").open("a") as file:
+        file.write(f"{text}\\n")
+
+@tool(effects="pure")
+class Desk:
+    """Sit at a desk."""
+
+    async def prepare(self) -> None:
+        note("ready")
+
+    async def __call__(self, hours: int) -> None:
+        note(hours)
+
+    async def close(self) -> None:
+        note("close")
+'''
+
+
 @pytest.fixture
 def sender(conveyor: Command) -> str:
     conveyor.write("mytools.py", TOOLS)
@@ -105,6 +128,18 @@ def test_an_external_tool_needs_approval(conveyor: Command, sender: str) -> None
         typed.type(key)
         assert typed.wait() == code
         assert words in typed.terminal.text
+
+
+def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:
+    """And the next call begins anew; so does a run without any sandbox."""
+    conveyor.write("mytools.py", DESK)
+    call = '<tool_call>\n{"name": "Desk", "arguments": {"hours": 2}}\n</tool_call>'
+    script = conveyor.script(call, "a", call, "b")
+    done = conveyor("repl", "--script", script, "--trust", "-c", "model.dialect=hermes",
+                    "-c", "tools=['./mytools.py:Desk']", stdin="hi\n/reset\nhi\n")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "a"
+    assert (conveyor.folder / "log").read_text().split() == ["ready", "2", "close"] * 2
 
 
 @pytest.mark.parametrize(
