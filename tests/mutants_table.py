@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
+from tests.mutants_net import NET
+from tests.mutants_plan import PLAN
 from tests.mutants_shell import SHELL
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
@@ -474,4 +476,4 @@ START = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *SHELL]
+MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *NET, *PLAN, *SHELL]
