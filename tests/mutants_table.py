@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from tests.mutants_data import DATA
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
 
@@ -473,4 +474,4 @@ START = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY]
+MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *DATA]
