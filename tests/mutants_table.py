@@ -8,6 +8,9 @@ from __future__ import annotations
 from tests.mutants_data import DATA
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
+from tests.mutants_net import NET
+from tests.mutants_plan import PLAN
+from tests.mutants_shell import SHELL
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
 _LINES = "tools/conveyor_tools/splitters/logical_line.py"
@@ -474,4 +477,16 @@ START = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *DATA]
+MUTANTS = [
+    *SPLITTER,
+    *DIALECT,
+    *ENGINE,
+    *GUEST,
+    *UNDO,
+    *START,
+    *LIBRARY,
+    *NET,
+    *PLAN,
+    *SHELL,
+    *DATA,
+]
