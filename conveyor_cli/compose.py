@@ -184,6 +184,10 @@ def sandbox_maker(
             from conveyor_sandbox.docker import DockerSandbox  # noqa: PLC0415 - slow
 
             return DockerSandbox(spec)
+        if options.kind == "unsafe":
+            from conveyor_sandbox.unsafe import UnsafeSandbox  # noqa: PLC0415
+
+            return UnsafeSandbox(spec)
         from conveyor_sandbox.local import LocalSandbox  # noqa: PLC0415 - only on Linux
 
         return LocalSandbox(spec)

@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     field_validator,
     model_validator,
 )
@@ -76,7 +77,9 @@ def _module(name: str) -> str:
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 ModuleName = Annotated[str, AfterValidator(_module)]
-Choice = Annotated[ToolChoice, BeforeValidator(read_choice)]
+Choice = Annotated[
+    ToolChoice, BeforeValidator(read_choice), PlainSerializer(lambda choice: choice.written)
+]
 WorkspacePath = Annotated[str, AfterValidator(_inside)]
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 """About twelve days at most: clocks and system calls count no further."""
@@ -144,7 +147,7 @@ class PoolOptions(_Section):
 class SandboxOptions(_Section):
     """Where code runs, and what it may use."""
 
-    kind: Literal["auto", "docker", "local"] = "auto"
+    kind: Literal["auto", "docker", "local", "unsafe"] = "auto"
     image: str = Field("conveyor-sandbox", min_length=1)
     runtime: str | None = Field(None, min_length=1)
     strict: bool = False
@@ -182,8 +185,8 @@ class SandboxOptions(_Section):
 
     @model_validator(mode="after")
     def _runtime_of_an_engine(self) -> SandboxOptions:
-        if self.runtime is not None and self.kind == "local":
-            raise ValueError("runtime is Docker's: the local sandbox cannot keep what it promises")
+        if self.runtime is not None and self.kind in ("local", "unsafe"):
+            raise ValueError(f"runtime is Docker's: {self.kind} cannot keep what it promises")
         return self
 
     @model_validator(mode="after")

@@ -42,6 +42,16 @@ class Toolbox:
         return any(tool.needs_sandbox for tool in self.tools.values())
 
     @property
+    def has_servers(self) -> bool:
+        """Whether servers offer some."""
+        return bool(self._chosen_servers)
+
+    @property
+    def started(self) -> bool:
+        """Whether the servers are there, and their tools known."""
+        return bool(self._servers)
+
+    @property
     def from_code(self) -> frozenset[str]:
         """The functions that code or plans call, where a call is a fenced block of these."""
         if "plan" in self.tools:

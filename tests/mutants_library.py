@@ -57,8 +57,8 @@ LIBRARY = [
     Mutant(
         "schema: patterns that look around wait",
         f"{_TOOLS}/schema_value.py",
-        "if self._regex is not None and not _UNSURE.search(self._regex.pattern):",
-        "if self._regex is not None:",
+        "sure = self._regex is not None and not _UNSURE.search(self._regex.pattern)",
+        "sure = self._regex is not None",
         _STREAM,
     ),
     Mutant(
@@ -66,6 +66,13 @@ LIBRARY = [
         f"{_TOOLS}/schema_value.py",
         "self._next_try = tried + 1 if tried < _EACH_UP_TO else grown",
         "self._next_try = tried + 1",
+        _COST,
+    ),
+    Mutant(
+        "schema: a pattern that takes too long is given up",
+        f"{_TOOLS}/schema_value.py",
+        "            self._regex = None\n            return True\n",
+        "            return True\n",
         _COST,
     ),
     Mutant(
@@ -95,6 +102,13 @@ LIBRARY = [
         "            check(name, value)\n",
         "            pass\n",
         _SESSION,
+    ),
+    Mutant(
+        "arguments: the first mistake counts in both modes",
+        "conveyor_cli/engine/call.py",
+        "self._befell.invalid = self.written.problem or failure",
+        "self._befell.invalid = failure",
+        ("tests/cli/test_rehearsal.py", "-k", "sequential"),
     ),
     Mutant(
         "session: a value is given before the end",

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
+from tests.mutants_net import NET
+from tests.mutants_plan import PLAN
+from tests.mutants_shell import SHELL
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
 _LINES = "tools/conveyor_tools/splitters/logical_line.py"
@@ -473,4 +476,4 @@ START = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY]
+MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *NET, *PLAN, *SHELL]

@@ -72,9 +72,9 @@ SandboxKind = Annotated[
     str | None,
     typer.Option(
         "--sandbox",
-        metavar="auto|docker|local",
-        autocompletion=words("auto", "docker", "local"),
-        help="Where code runs; auto: Docker if an engine answers, else local.",
+        metavar="auto|docker|local|unsafe",
+        autocompletion=words("auto", "docker", "local", "unsafe"),
+        help="Where code runs; auto: Docker if an engine answers, else local. unsafe: no sandbox.",
     ),
 ]
 Undo = Annotated[
@@ -184,7 +184,28 @@ def trusted_task(settings: Settings, *, trust: bool) -> Task:
     require_trust(task.tools, given=trust)
     if not trust:
         _require_own_word(settings, task)
+    if task.sandbox.kind == "unsafe":
+        _allow_unsafe(settings)
     return task
+
+
+def _allow_unsafe(settings: Settings) -> None:
+    """That code runs without a sandbox is said in red, and is no task's to choose, trusted or not.
+
+    Raises:
+        UsageError: nobody but the task says so.
+    """
+    from rich.console import Console
+
+    from conveyor_sandbox.unsafe import NOTHING
+
+    path = ("sandbox", "kind")
+    if not settings.is_users_own(path):
+        raise UsageError(
+            f"{settings.origin(path)}: sandbox.kind: unsafe is no task's to choose: say "
+            "--sandbox unsafe yourself"
+        )
+    Console(stderr=True).print(NOTHING, style="bold red", soft_wrap=True)
 
 
 def _require_own_word(settings: Settings, task: Task) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
-from conveyor_cli.backends.base import Delta, Finish, Message, Response, Role, SaidCall
+from conveyor_cli.backends.base import Delta, Finish, Message, Response, Role
 from conveyor_cli.dialects.base import (
-    CallsApart,
     CallText,
     Closed,
     Dialect,
@@ -31,19 +30,13 @@ from conveyor_cli.engine.events import (
     TurnEnded,
     TurnStarted,
 )
-from conveyor_cli.engine.opening import Opener, RefusedCall, failure_of
+from conveyor_cli.engine.opening import Opener, failure_of
 from conveyor_cli.engine.policy import Mode, may_start
+from conveyor_cli.engine.telling import WITHDRAWN, Call, ends_response, tell
 from conveyor_cli.engine.verdict import Abandoned
 from conveyor_cli.errors import ModelError
-from conveyor_cli.messages import observation
-from conveyor_sandbox.reports import Failure, Outcome, Status
+from conveyor_sandbox.reports import Outcome
 from conveyor_tools.function import Effects
-
-Call = OpenCall | RefusedCall
-
-WITHDRAWN = Failure(
-    "withdrawn", "Withdrawn", "the model wrote the same argument again: the last one counts"
-)
 
 
 class Turn:
@@ -260,7 +253,7 @@ class Turn:
         elif admit is not None:
             admit()
         outcome = await call.settle()
-        if self._last is None and _ends_response(call, outcome):
+        if self._last is None and ends_response(call, outcome):
             self._last = self.calls.index(call)
             self._failed()
         return outcome
@@ -269,47 +262,8 @@ class Turn:
         """What the turn adds to the conversation: up to the call that ended it, and no more."""
         if not self.calls:
             return [Message(Role.ASSISTANT, "".join(self.prose).strip())]
-        last = len(self.calls) - 1 if self._last is None else self._last
-        length = self.calls[last].rejected_at
-        if (unit := self.calls[last].last_unit) is not None:
-            length = sum(len(it.text) for it in self.calls[last].units if it.index <= unit)
-        said = self._said(length, last)
-        messages = [said]
-        ids = (call.id for call in said.calls)
-        lost: tuple[str, ...] = ()
-        for call, outcome in zip(self.calls[: last + 1], outcomes, strict=False):
-            lost += call.lost
-            if outcome.failure != WITHDRAWN:
-                told = observation(
-                    outcome,
-                    call.units,
-                    call.last_unit,
-                    call.output,
-                    language=call.tool.language if isinstance(call, OpenCall) else "",
-                    crashed=call.crashed,
-                    lost=lost,
-                    ask=self._answers is Role.USER,
-                )
-                messages.append(Message(self._answers, told, answers=next(ids, None)))
-                lost = ()
-        return messages
-
-    def _said(self, length: int | None, last: int) -> Message:
-        """The model's message, up to the first `length` characters of a call."""
-        content = self._dialect.cut(length, last)
-        if not isinstance(self._dialect, CallsApart):
-            return Message(Role.ASSISTANT, content)
-        calls = (
-            SaidCall(f"t{self.number:04}c{i:03}", call.name, call.arguments)
-            for i, call in enumerate(self._dialect.calls(length, last))
-        )
-        return Message(Role.ASSISTANT, content, tuple(calls))
-
-
-def _ends_response(call: Call, outcome: Outcome) -> bool:
-    """Whether nothing after the call may run."""
-    failed = outcome.status is not Status.OK and outcome.failure != WITHDRAWN
-    return failed or call.last_unit is not None
+        counted = self.calls if self._last is None else self.calls[: self._last + 1]
+        return tell(self.number, self._dialect, self._answers, counted, outcomes)
 
 
 _ENDS: dict[Finish | None, StopReason] = {

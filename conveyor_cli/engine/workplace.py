@@ -156,6 +156,7 @@ class Workplace:
     async def close(self) -> None:
         """End the sessions, and the sandbox with everything in it."""
         await asyncio.gather(self._close_sandbox(), self._close_lanes())
+        await asyncio.gather(*(function.close() for function in self._functions.values()))
         await self._servers.close()
 
     async def _close_lanes(self) -> None:

@@ -108,8 +108,9 @@ class PlainView:
             case SandboxStarted():
                 what = f"{event.kind} {event.image} (Python {event.python})"
                 self._fact(None, "sandbox", f"{what} ready in {seconds(event.seconds)}")
+                phase = Phase.FAILED if event.kind == "unsafe" else None
                 for weakness in event.weaknesses:
-                    self._fact(None, "sandbox", f"weaker here: {weakness}")
+                    self._fact(None, "sandbox", f"weaker here: {weakness}", phase)
             case SandboxDied():
                 self._fact(event.at, "sandbox", f"died: {event.reason}", Phase.FAILED)
             case RunEnded():

@@ -39,7 +39,9 @@ def summary(timeline: Timeline, now: float | None, width: int) -> list[Text]:
         else:
             rows.append(Text(" ", no_wrap=True).append_text(fact))
     if timeline.ended is not None and timeline.sandboxes:
-        rows += [Text(f" weaker sandbox: {it}") for it in timeline.sandboxes[-1].weaknesses]
+        sandbox = timeline.sandboxes[-1]
+        style = "bold red" if sandbox.kind == "unsafe" else ""
+        rows += [Text(f" weaker sandbox: {it}", style) for it in sandbox.weaknesses]
     for row in rows:
         row.truncate(width, overflow="ellipsis")
     return rows

@@ -35,6 +35,7 @@ _MODULES = (
     "post",
     "process",
     "processes",
+    "reaper",
     "runners",
     "script",
     "settings",

@@ -11,6 +11,7 @@ import pytest
 
 from conveyor_cli.backends.base import Message, Role
 from conveyor_cli.comparison import Comparison, compare
+from conveyor_cli.engine.approval import Ask
 from conveyor_cli.performance import Performance
 from conveyor_cli.task import Task
 from conveyor_cli.tool_choice import ToolChoice
@@ -93,7 +94,11 @@ class Bench:
         TrustStore().add(claim)
 
     def compare(
-        self, *responses: str, tools: list[Any] | None = None, **settings: Any
+        self,
+        *responses: str,
+        tools: list[Any] | None = None,
+        ask: Ask | None = None,
+        **settings: Any,
     ) -> Comparison:
         script = self.folder / "script.txt"
         script.write_text("\n<<<turn>>>\n".join([*responses, "done"]), "utf-8")
@@ -108,7 +113,7 @@ class Bench:
             }
             | settings
         )
-        found = asyncio.run(compare(task, 1, lambda *_: None))
+        found = asyncio.run(compare(task, 1, lambda *_: None, ask))
         assert found.differences == []
         return found
 
@@ -262,6 +267,49 @@ def test_external_calls_wait(
     assert bench.log == (["send bob"] * 2 if approve == "never" else [])
     if approve == "external":
         assert "It was not run: send needs the user's approval" in told(run)[0]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_user_is_asked(bench: Bench, *, allowed: bool) -> None:
+    """Once for both modes, with all arguments; only what they allow is run."""
+    asked = []
+
+    async def ask(tool: str, arguments: str) -> bool:
+        asked.append((tool, arguments, list(bench.log)))
+        return allowed
+
+    run = bench.run(call("keep", what="x") + call("send", to="bob"), ask=ask)
+    assert asked == [("send", '{"to": "bob"}', ["keep x"])]
+    assert [it[0] for it in results(run)] == ["ok", "ok" if allowed else "error"]
+    assert bench.log.count("send bob") == 2 * allowed
+    assert ("the user did not allow" in told(run)[-1]) is not allowed
+
+
+def test_nobody_is_asked_about_what_does_not_count(bench: Bench) -> None:
+    """A call before it failed."""
+    asked = []
+
+    async def ask(tool: str, _arguments: str) -> bool:
+        asked.append(tool)
+        return True
+
+    run = bench.run(call("look", query="bad") + call("send", to="bob"), ask=ask)
+    assert results(run)[0] == ("error", "exception", None)
+    assert asked == []
+    assert "send bob" not in bench.log
+
+
+def test_all_are_asked_about_where_the_task_says_so(bench: Bench) -> None:
+    """Pure ones, too: they wait for the end of the call then."""
+    asked = []
+
+    async def ask(_tool: str, arguments: str) -> bool:
+        asked.append(arguments)
+        return True
+
+    run = bench.run(call("look", query="x", limit=4), ask=ask, approve="all")
+    assert asked == ['{"query": "x", "limit": 4}']
+    assert results(run) == [("ok", None, "x 4")]
 
 
 def test_what_is_cut_off_sends_nothing(bench: Bench) -> None:

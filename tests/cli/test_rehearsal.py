@@ -84,6 +84,30 @@ def test_a_rehearsal_runs_the_tools_it_is_given() -> None:
         rehearse([send], ScriptedBackend(script[:1], rate=None))
 
 
+def test_what_code_called_is_closed_too(tmp_path: Path) -> None:
+    """A function that only code called has been used as well."""
+    (tmp_path / "kept.py").write_text(
+        "class Kept:\n"
+        '    """Keep."""\n'
+        "    def __call__(self, x: int) -> int:\n"
+        "        return x\n"
+        "    def close(self) -> None:\n"
+        f"        open({str(tmp_path / 'closed')!r}, 'a').write('closed')\n"
+    )
+    (tmp_path / "script.txt").write_text("```python\nKept(1)\n```\n<<<turn>>>\nDone.\n")
+    command = Path(sys.executable).parent / "conveyor"
+    ended = subprocess.run(
+        [str(command), "run", "-p", "x", "--script", "script.txt", "--trust", "--sandbox", "local",
+         "-c", 'tools=[python, "./kept.py:Kept"]', "-c", "approve=never"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "closed").read_text() == "closed"
+
+
 @tool(effects="pure", ready_when={"word"}, early={"seed"})
 class Fragile:
     """Fail where the arguments say so."""

@@ -394,6 +394,25 @@ def test_a_pattern_is_not_tried_at_each_character_of_a_long_text() -> None:
     assert tried < 20_000
 
 
+def test_a_pattern_that_takes_too_long_is_given_up_in_a_long_text() -> None:
+    """It says nothing any more: a server's pattern must not hold up everything else."""
+    given_up = 0
+
+    def called(_frame: object, event: str, function: object) -> None:
+        nonlocal given_up
+        given_up += event == "c_exception" and getattr(function, "__name__", "") == "search"
+
+    stream = SchemaStream(Schema(of_value({"pattern": "^(a|aa)+$"})))
+    sys.setprofile(called)
+    try:
+        for char in '{"v":"' + "a" * 45 + "b" + "c" * 30:
+            stream.feed(char)
+    finally:
+        sys.setprofile(None)
+    assert given_up == 1
+    assert stream.problem is None
+
+
 def work(schema: AnySchema, text: str) -> int:
     """How many functions are called to validate the text."""
     count = 0

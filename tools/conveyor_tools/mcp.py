@@ -50,7 +50,7 @@ class McpOptions(BaseModel):
     name: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$")
     """What stands before the name of a tool that another one has already."""
     tools: tuple[str, ...] | None = None
-    """The only tools to take, by the server's names."""
+    """The only tools to take, by the server's names, or what becomes of these (`_` for `-`)."""
     effects: dict[str, Effects] = {}
     """What tools do, where the server's own word for it is not to be taken."""
     timeout: Seconds = 60.0

@@ -32,7 +32,7 @@ try:
 except (ImportError, OSError):
     _libc = None
 
-_SET_DUMPABLE, _NO_NEW_PRIVS = 4, 38  # of prctl(2)
+_SET_DUMPABLE, _SET_CHILD_SUBREAPER, _NO_NEW_PRIVS = 4, 36, 38  # of prctl(2)
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _SET_FILTER = 1  # of seccomp(2)
 
@@ -88,6 +88,12 @@ def hide() -> None:
     """Close this process to others of its user, where that can be. Children inherit it."""
     if _libc is not None:
         _prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Be the parent of descendants whose own has ended. Raises OSError where that cannot be."""
+    if _libc is None or _prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError("orphans cannot be adopted")
 
 
 def show() -> None:

@@ -8,6 +8,7 @@ import sys
 
 from .frames import FrameDecoder, encode
 from .guard import Guard
+from .processes import ALONE, end_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def leave() -> NoReturn:
-    """End: the host is gone."""
+    """End: the host is gone. As first process of a namespace, we take all others with us."""
+    if not ALONE:
+        from shutil import rmtree
+
+        end_all()
+        rmtree(os.getcwd(), ignore_errors=True)
     os._exit(0)
 
 

@@ -1,4 +1,8 @@
-"""All other processes of the sandbox, as its first process sees and ends them."""
+"""All other processes of the sandbox, as its first process sees and ends them.
+
+Where there is no sandbox, they are those that this process and its children have started: it is
+then what orphans among them come to (see `guard.adopt_orphans`).
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,36 @@ import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import List, Optional, Set
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+ALONE = os.getpid() == 1
+"""Whether all processes there are belong to this one: it is the first of a pid namespace."""
+
+
 def others() -> List[int]:
-    """The processes of this pid namespace but for the first, ours."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+    """All that are ours, but this one."""
+    found = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    if ALONE:
+        return [pid for pid in found if pid != 1]
+    parents = {pid: _parent(pid) for pid in found}
+    ours = {os.getpid()}
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in ours and pid not in ours}
+        if not more:
+            return sorted(ours - {os.getpid()})
+        ours |= more
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            # The command before it may hold spaces and brackets.
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def resident(pid: int) -> int:
@@ -41,14 +67,29 @@ def kill_all(spared: Optional[int] = None) -> None:
 
     They are stopped first, so that none can start another meanwhile.
     """
-    if spared is None:
+    if spared is None and ALONE:
         _signal(-1, signal.SIGKILL)
         return
-    _signal(-1, signal.SIGSTOP)
+    _stop_all()
     for pid in others():
         if pid != spared:
             _signal(pid, signal.SIGKILL)
-    _signal(spared, signal.SIGCONT)
+    if spared is not None:
+        _signal(spared, signal.SIGCONT)
+
+
+def _stop_all() -> None:
+    if ALONE:
+        _signal(-1, signal.SIGSTOP)
+        return
+    stopped: Set[int] = set()
+    while True:
+        more = set(others()) - stopped
+        if not more:
+            return
+        for pid in more:
+            _signal(pid, signal.SIGSTOP)
+        stopped |= more
 
 
 def end_all(spared: Optional[int] = None) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections import deque
@@ -19,16 +18,16 @@ from collections import deque
 from . import files
 from .answers import check, failed, interrupted
 from .calls import Calls
-from .checks import Checks
 from .frames import LineDecoder, decode, encode
-from .guard import hide
+from .guard import adopt_orphans, hide
 from .host import Host, receive
 from .ledger import Ledger
 from .memory import MemoryWatch
 from .outputs import Outputs
 from .polling import Poller
 from .post import Post
-from .processes import kill_all
+from .processes import ALONE, kill_all
+from .reaper import Reaper
 from .runners import Runners
 from .timer import Timer
 from .undo import Undo
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 
     from .frames import Frame
 
+UNSAFE = "CONVEYOR_UNSAFE"
+"""A variable that says: there is no sandbox around this, and the user knows."""
 _PATIENCE = 3.0
 """Seconds that the worker has to leave a copy of itself, or to flush its files."""
 _IN_TURN = ("run", "end", "checkpoint", "roll_back", "list")
@@ -69,13 +70,11 @@ class Supervisor:
         self._ledger = Ledger(host, self._outputs)
         self._undo = Undo(self._poller, limits)
         self._errands = 0
-        self._woken = _wake_on_signals()
-        self._poller.watch(self._woken, self._reap)
         self._poller.watch(0, self._check_lifeline)
         self._poller.watch(host.read_fd, self._hear_host)
-        self._checks = Checks()
         self._runners = Runners(self._poller, self._outputs, opening["guard"], self._finish_unit)
         self._shell = self._runners.shell
+        self._reaper = Reaper(host, self._poller, self._runners, self._hear_end)
         self._calls = Calls(opening["functions"], self._poller, self._hear_call)
         self._timer = Timer(self._calls)
         self._memory = MemoryWatch(limits["watched"])
@@ -129,8 +128,8 @@ class Supervisor:
             self._prepare_shell()
         elif op == "reply":
             self._calls.reply(frame)
-        elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
-            self._say_checked(frame["call"], "it could not be compiled")
+        elif op == "check":
+            self._reaper.check(frame["call"], frame["text"])
         elif op == "ping":
             self._host.send({"ev": "pong", "t": time.monotonic()})
         else:
@@ -231,7 +230,7 @@ class Supervisor:
 
     def _replace_worker(self, *, restore_files: bool) -> List[str]:
         lost = self._post.replace(restore_files=restore_files)
-        self._checks.forget()  # their processes are killed with all others
+        self._reaper.forget_checks()  # their processes are killed with all others
         self._runners.forget()
         return lost + self._shell.lost
 
@@ -342,27 +341,12 @@ class Supervisor:
 
     # The worker's end
 
-    def _reap(self) -> None:
-        """Collect the dead. As first process of the namespace, all orphans are ours."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._woken, 4096)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == self._post.process.pid:
-                    self._worker_died(status)
-                    return
-                if not pid:
-                    return
-                if self._runners.ended(pid, status):
-                    continue
-                checked = self._checks.ended(pid, status)
-                if checked is not None:
-                    self._say_checked(*checked)
-
-    def _say_checked(self, call: int, problem: str) -> None:
-        now = time.monotonic()
-        self._host.send({"ev": "checked", "call": call, "problem": problem, "t": now})
+    def _hear_end(self, pid: int, status: int) -> bool:
+        """A process has ended. Returns whether it was the worker."""
+        is_worker = pid == self._post.process.pid
+        if is_worker:
+            self._worker_died(status)
+        return is_worker
 
     def _worker_died(self, status: int) -> None:
         """What it was doing is lost, unless its last words say otherwise."""
@@ -411,21 +395,13 @@ class Supervisor:
         self._host.send({**restarted, "t": time.monotonic()})
 
 
-def _wake_on_signals() -> int:
-    """A descriptor that can be read when a child has ended."""
-    woken, wake = os.pipe()
-    os.set_blocking(woken, False)
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return woken
-
-
 def main() -> None:
     """Greet the host, then serve it."""
-    if os.getpid() != 1:  # killing all others would reach beyond the sandbox
-        sys.exit("the guest must be the first process of a pid namespace")
+    if not ALONE:
+        own_folder = os.path.basename(os.getcwd()).startswith("conveyor-")  # removed at the end
+        if os.environ.pop(UNSAFE, None) is None or not own_folder:
+            sys.exit("the guest must be the first process of a pid namespace")
+        adopt_orphans()
     hide()  # before there is another process
     host = Host()
     opening = host.greet()

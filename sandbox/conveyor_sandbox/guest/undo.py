@@ -11,7 +11,7 @@ import socket
 import time
 
 from .frames import FrameDecoder, encode
-from .processes import others, resident
+from .processes import ALONE, others, resident
 from .workspace import Mirror, TooMany, scan, stamp
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 4096
 """Bytes of a frame that a copy sends."""
-_OUTSIDE = (b"/tmp", b"/dev/shm")
+_OUTSIDE = (b"/tmp", b"/dev/shm") if ALONE else ()
 """Where files can be written too, which are looked at but not restored."""
 _WAKING = 3.0
 """Seconds that a copy has to answer when it is woken."""

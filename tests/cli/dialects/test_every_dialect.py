@@ -57,7 +57,7 @@ def test_every_beginning_of_a_response(dialect: str, name: str) -> None:
             kept.pop()
         calls = found(dialect, kept, complete=False).calls
         for call, expected in zip(calls, whole, strict=False):
-            if dialect != "fences" and call.how in ("", "closed", "withdrawn"):
+            if dialect not in ("fences", "plan") and call.how in ("", "closed", "withdrawn"):
                 assert call.tool == expected.tool
                 assert expected.text.startswith(call.text)
                 assert not call.how or call.found == expected.found
@@ -90,7 +90,7 @@ def test_mixtures(dialect: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("dialect", FORMATS)
-@given(text=st.text(st.characters(exclude_characters="`~<[{"), max_size=200), data=st.data())
+@given(text=st.text(st.characters(exclude_characters="`~<>[{"), max_size=200), data=st.data())
 @settings(max_examples=200, deadline=None)
 def test_text_without_marks_is_the_answer(dialect: str, text: str, data: st.DataObject) -> None:
     """To the character, in any chopping, and whether or not the response was cut off."""

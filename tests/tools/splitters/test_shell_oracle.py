@@ -46,6 +46,11 @@ def is_complete(text: str, shell: str = "bash") -> bool:
     return checked.returncode == 0 and b"here-document" not in checked.stderr
 
 
+def is_joined(line: str) -> bool:
+    """Whether the next line goes on with this one. Comments of these texts begin after a blank."""
+    return line.endswith("\\") and not line.endswith("\\\\") and " #" not in line
+
+
 def expected_releases(text: str) -> list[int]:
     """The newlines at which what was not released yet is complete, and more than comments."""
     found: list[int] = []
@@ -54,7 +59,7 @@ def expected_releases(text: str) -> list[int]:
         lines = text[start:end].split("\n")
         if all(not line.strip(" \t") or line.lstrip(" \t").startswith("#") for line in lines):
             continue
-        if not text[:end].endswith("\\\n") and is_complete(text[start:end]):
+        if not is_joined(lines[-2]) and is_complete(text[start:end]):
             found.append(end)
             start = end
     return found
