@@ -11,6 +11,7 @@ from tests.mutants_mutant import Mutant
 from tests.mutants_net import NET
 from tests.mutants_plan import PLAN
 from tests.mutants_shell import SHELL
+from tests.mutants_speech import SPEECH
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
 _LINES = "tools/conveyor_tools/splitters/logical_line.py"
@@ -199,7 +200,7 @@ DIALECT = [
     ),
     Mutant(
         "the message ends with the failed unit",
-        _TURN,
+        "conveyor_cli/engine/telling.py",
         "if it.index <= unit)",
         "if it.index <= unit + 1)",
         MODES,
@@ -489,4 +490,5 @@ MUTANTS = [
     *PLAN,
     *SHELL,
     *DATA,
+    *SPEECH,
 ]
