@@ -72,7 +72,7 @@ class SqlTool:
         kept = "a call is one transaction, undone if a statement fails: leave out BEGIN and COMMIT"
         may = f"It may be changed; {kept}" if self._write else "It can only be read"
         return (
-            f"Runs statements of {_NAMES[dialect]} SQL, each ended by a semicolon, and shows their "
+            f"Runs SQL statements in {_NAMES[dialect]}, each ended by a semicolon, and shows their "
             f"rows. {may}. The tables are found by {_TABLES[dialect]};"
         )
 
