@@ -42,7 +42,7 @@ PLAN = [
     ),
     Mutant(
         "plan: a string's own ${ can be written",
-        f"{_TOOLS}/plan_literals.py",
+        f"{_TOOLS}/plan_strings.py",
         'if text[-1:] == ["$"]:',
         'if text[-1:] == ["$$"]:',
         _STEPS,
