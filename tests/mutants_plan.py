@@ -44,7 +44,7 @@ PLAN = [
         "plan: a string's own ${ can be written",
         f"{_TOOLS}/plan_literals.py",
         'if text[-1:] == ["$"]:',
-        "if not text:",
+        'if text[-1:] == ["$$"]:',
         _STEPS,
     ),
     Mutant(

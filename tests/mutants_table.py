@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from tests.mutants_data import DATA
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
 from tests.mutants_net import NET
@@ -476,4 +477,16 @@ START = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY, *NET, *PLAN, *SHELL]
+MUTANTS = [
+    *SPLITTER,
+    *DIALECT,
+    *ENGINE,
+    *GUEST,
+    *UNDO,
+    *START,
+    *LIBRARY,
+    *NET,
+    *PLAN,
+    *SHELL,
+    *DATA,
+]

@@ -63,6 +63,16 @@ async def send(to: str) -> str:
     note(f"send {to}")
     return f"sent to {to}"
 
+@tool(effects="external")
+class Post:
+    """Post a letter."""
+
+    async def on_argument(self, name: str, value: str) -> None:
+        raise ValueError(f"no {name}")
+
+    async def __call__(self, letter: str) -> None:
+        note("posted")
+
 @tool(effects="pure")
 class Desk:
     """Sit at a desk."""
@@ -297,6 +307,19 @@ def test_nobody_is_asked_about_what_does_not_count(bench: Bench) -> None:
     assert results(run)[0] == ("error", "exception", None)
     assert asked == []
     assert "send bob" not in bench.log
+
+
+def test_nobody_is_asked_about_what_has_failed(bench: Bench) -> None:
+    """What is done about an argument early is done first, also where it is not early."""
+    asked = []
+
+    async def ask(tool: str, _arguments: str) -> bool:
+        asked.append(tool)
+        return True
+
+    run = bench.run(call("Post", letter="x"), tools=["Post"], ask=ask)
+    assert results(run) == [("error", "exception", None)]
+    assert asked == []
 
 
 def test_all_are_asked_about_where_the_task_says_so(bench: Bench) -> None:

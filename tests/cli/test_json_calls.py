@@ -262,7 +262,7 @@ def test_a_syntax_error_ends_the_response(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "status", "words"),
     [
-        ('{"name": "rm", "arguments": {"code": "print(1)"}}', "error", "no tool is called 'rm'"),
+        ('{"name": "rm", "arguments": {"code": "print(1)"}}', "error", "no tool's name begins"),
         ('{"name": "python", "arguments": {}}', "rolled_back", 'needs the argument "code"'),
         ("print(1)", "rolled_back", "not valid JSON"),
     ],
