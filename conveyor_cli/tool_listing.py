@@ -12,7 +12,7 @@ from conveyor_cli.tool_facts import ToolFacts
 from conveyor_cli.toolbox import Toolbox, open_toolbox
 from conveyor_cli.views.text import one_line, safe
 from conveyor_tools.errors import ToolLoadError
-from conveyor_tools.registry import find_tool, installed_tools, tool_names
+from conveyor_tools.registry import find_tool, installed_tools, purpose, tool_names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +26,7 @@ _WIDEST = 24
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One tool of a list. `problem` says why nothing is known of it."""
+    """One tool of a list. `problem` says why no more is known of it."""
 
     name: str
     source: str
@@ -68,7 +68,7 @@ def _named(name: str, source: str) -> Row:
         toolbox = Toolbox()
         toolbox.add(find_tool(name))
     except ToolLoadError as error:
-        return Row(name, source, problem=str(error))
+        return Row(name, source, summary=purpose(name), problem=str(error))
     (tool,) = toolbox.tools.values()
     return _row(ToolFacts(tool), source)
 
@@ -91,7 +91,7 @@ def table(rows: Sequence[Row]) -> Table:
     shown.add_column("what it does")
     for row in rows:
         package = "" if row.source in ("built in", "task") else f"({row.source}) "
-        what = package + (row.summary or row.problem)
+        what = package + " ".join(filter(None, (row.summary, row.problem)))
         shown.add_row(*_facts(row), one_line(what))
     return shown
 

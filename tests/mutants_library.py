@@ -104,6 +104,20 @@ LIBRARY = [
         _SESSION,
     ),
     Mutant(
+        "arguments: early work waits for the preparation",
+        f"{_TOOLS}/function.py",
+        '            await (prepared or self.prepare())\n            await self._run_hook("on_arg',
+        '            await self._run_hook("on_arg',
+        _SESSION,
+    ),
+    Mutant(
+        "session: what is used is closed once",
+        f"{_TOOLS}/function.py",
+        "            self._used.clear()\n",
+        "            pass\n",
+        _SESSION,
+    ),
+    Mutant(
         "arguments: the first mistake counts in both modes",
         "conveyor_cli/engine/call.py",
         "self._befell.invalid = self.written.problem or failure",

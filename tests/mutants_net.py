@@ -63,8 +63,8 @@ NET = [
     Mutant(
         "http: a task's headers stay at their host",
         f"{_HTTP}_request.py",
-        'own = self._by_host.get(url.netloc.decode("ascii").lower(), {})',
-        "own = next(iter(self._by_host.values()), {})",
+        " if host.covers(url.scheme, name, port))",
+        ")",
         _WEB,
     ),
     Mutant(

@@ -42,9 +42,9 @@ PLAN = [
     ),
     Mutant(
         "plan: a string's own ${ can be written",
-        f"{_TOOLS}/plan_literals.py",
+        f"{_TOOLS}/plan_strings.py",
         'if text[-1:] == ["$"]:',
-        "if not text:",
+        'if text[-1:] == ["$$"]:',
         _STEPS,
     ),
     Mutant(

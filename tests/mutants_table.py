@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from tests.mutants_data import DATA
 from tests.mutants_engine import CALLS
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
 from tests.mutants_net import NET
 from tests.mutants_plan import PLAN
 from tests.mutants_shell import SHELL
+from tests.mutants_speech import SPEECH
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
 _LINES = "tools/conveyor_tools/splitters/logical_line.py"
@@ -489,16 +491,6 @@ MUTANTS = [
     *NET,
     *PLAN,
     *SHELL,
-]
-    *SPLITTER,
-    *DIALECT,
-    *ENGINE,
-    *CALLS,
-    *GUEST,
-    *UNDO,
-    *START,
-    *LIBRARY,
-    *NET,
-    *PLAN,
-    *SHELL,
+    *DATA,
+    *SPEECH,
 ]

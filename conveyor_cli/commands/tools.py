@@ -22,6 +22,9 @@ app = typer.Typer(
     name="tools", help="List tools, show them, try one without a model.", no_args_is_help=True
 )
 
+_BESIDE = {"plan": ("calculator",)}
+"""Tools that are there, too, when one is tried that could do nothing alone."""
+
 Name = Annotated[
     str,
     typer.Argument(
@@ -189,7 +192,7 @@ def _open(
 
     settings = _with_prompt(options.read_settings(task, flags, assignments))
     if "tools" not in settings.merged:
-        settings.merged["tools"] = [_choice(name)]
+        settings.merged["tools"] = [_choice(it) for it in (name, *_BESIDE.get(name, ()))]
     settings.merged["model"] = {"backend": "scripted", "script": "-", "dialect": "hermes"}
     settings.merged["limits"] = {"turns": 2, "tokens": 1_000_000}
     settings.merged["model"]["max_new_tokens"] = 1_000_000

@@ -46,6 +46,7 @@ from conveyor_tools.splitters.base import Splitter, Unit
 from conveyor_tools.tool import Tool
 
 CRASHED = "the interpreter was lost and is as it was before the call; files stay as they are"
+SHELL_ENDED = "the shell ended and is as it was before the call; files stay as they are"
 
 
 class OpenCall:
@@ -236,9 +237,9 @@ class OpenCall:
             case RolledBack(_, lost, at):
                 self._note_undone(lost, at)
                 self._rolled_back.set()
-            case Restarted(_, lost, at):
+            case Restarted(reason, lost, at):
                 self.crashed = True
-                self._note_undone(lost, at, CRASHED)
+                self._note_undone(lost, at, SHELL_ENDED if reason == "shell" else CRASHED)
             case Died(reason, _):
                 self._died = True
                 self._rolled_back.set()

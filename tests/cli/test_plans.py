@@ -174,6 +174,13 @@ def test_a_plan_that_is_cut_off_sends_nothing(conveyor: Command) -> None:
     assert not (conveyor.folder / "log").exists()
 
 
+def test_a_plan_can_be_tried(conveyor: Command) -> None:
+    """With the calculator to call, or the functions of a task."""
+    plan = '$1 = calculator("6 * 7")\n$2 = calculator("${1} + 1")\n'
+    done = conveyor("tools", "try", "plan", plan, "--rate", "500")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "43")
+
+
 def test_ctrl_c_cancels_the_steps(conveyor: Command) -> None:
     """The user's stop reaches the function on the host; nothing of the plan counts."""
     conveyor.write("mytools.py", TOOLS)

@@ -86,6 +86,25 @@ def test_the_database_is_found_beside_the_task(conveyor: Command) -> None:
     assert names(conveyor.folder) == ["ann", "bob", "bob"]
 
 
+def test_two_databases(conveyor: Command) -> None:
+    """Each has its name, its state and its transaction."""
+    conveyor.write(
+        "task.yaml",
+        "prompt: x\nmodel: {backend: scripted, script: script.txt, rate: 400}\n"
+        "tools: [sql, {sql: {name: archive, url: 'duckdb://'}}]\n",
+    )
+    calls = ["sql\nCREATE TABLE t (a);", "archive\nSELECT 7 AS b;", "sql\nSELECT count(*) FROM t;"]
+    turns = [f"Now:\n```{call}\n```\n<<<turn>>>\n" for call in calls]
+    conveyor.write("script.txt", "".join(turns) + "Done.\n")
+    done = conveyor("run", "task.yaml", "--json")
+    assert done.code == 0, done.err
+    assert [call["output"] for call in done.json["calls"]] == [
+        "CREATE: done\n",
+        "b\n7\n(1 row)\n",
+        "count(*)\n0\n(1 row)\n",
+    ]
+
+
 def test_passwords_stay_out_of_journals(conveyor: Command) -> None:
     """There is no such server: what is told of it has no password."""
     url = "postgresql://clerk:hunter2@127.0.0.1:1/shop"

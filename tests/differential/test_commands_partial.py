@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from conveyor_cli.backends.base import Finish
 from conveyor_cli.engine.events import CallEnded
 from conveyor_cli.engine.policy import Mode
 from conveyor_sandbox.reports import Status, Stream
-from tests.differential.arms import Arm, Pieces
+from tests.differential.arms import UNTIL_IT_RAN, Arm, Pieces
 from tests.differential.chopping import ragged, whole
 
 pytestmark = pytest.mark.docker
@@ -134,6 +135,30 @@ def test_program(arms: tuple[asyncio.Runner, ShellArm, ShellArm], name: str) -> 
         assert (in_order["status"] is Status.OK) == (expected["status"] is Status.OK)
     else:
         assert in_order == expected
+
+
+def test_cut_off(arms: tuple[asyncio.Runner, ShellArm, ShellArm]) -> None:
+    """What ran of a call that is cut off is taken back: files, folder and variables."""
+    runner, partial, _ = arms
+    runner.run(partial.begin())
+    first = "```bash\nx=1; mkdir d; cd d; echo 1 > f\n"
+    runner.run(partial.respond([(0, first), (UNTIL_IT_RAN, "echo 2 > ")], Finish.LENGTH))
+    assert partial.outcome.status is Status.ROLLED_BACK
+    assert [event.outcome.status for event in partial.finished] == [Status.OK]
+    runner.run(partial.respond(whole(fenced("bash", "echo ${x-none} $PWD; ls\n"))))
+    assert partial.written(Stream.STDOUT) == "none /workspace\n"
+
+
+def test_an_exit_ends_decoding(arms: tuple[asyncio.Runner, ShellArm, ShellArm]) -> None:
+    """What the model would write after it is not waited for."""
+    runner, partial, _ = arms
+    runner.run(partial.begin())
+    pieces = [(0.0, "```bash\necho a; exit 3\n"), (600.0, "echo never\n```\n")]
+    runner.run(partial.respond(pieces))
+    assert partial.written(Stream.STDOUT) == "a\n"
+    assert partial.outcome.failure is not None
+    assert (partial.outcome.failure.type, partial.outcome.failure.message) == ("exit status", "3")
+    assert len(partial.ready) == 1
 
 
 def test_known_difference(arms: tuple[asyncio.Runner, ShellArm, ShellArm]) -> None:

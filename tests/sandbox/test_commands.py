@@ -11,7 +11,7 @@ import pytest
 
 from conveyor_sandbox.docker import DockerSandbox
 from conveyor_sandbox.image import DEFAULT_IMAGE
-from conveyor_sandbox.reports import Ended, Started, Status, UnitKey
+from conveyor_sandbox.reports import Ended, Restarted, Started, Status, UnitKey
 from conveyor_sandbox.sandbox import SandboxSpec
 from tests.sandbox.conftest import Call, Lab, LabMaker, open_lab
 
@@ -107,7 +107,7 @@ def test_ends_of_the_shell(lab: Lab, name: str) -> None:
     assert call.units[1].exited == (message is None)
     assert lab.checkpoint().why_not == ""
     assert commands(lab, "echo $x $PWD\n").stdout == "1 /\n"
-    assert call.restarted
+    assert [report.reason for report in call.of(Restarted)] == ["shell"]
 
 
 def test_open_command(lab: Lab) -> None:

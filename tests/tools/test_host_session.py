@@ -218,9 +218,13 @@ def test_what_cannot_become_valid_is_refused_at_once(
 
 
 def test_a_tools_own_check_refuses_too() -> None:
-    """When the argument is closed."""
-    _, problem, at = cut(made(page), '{"url": "else", "method": "GET"}')
+    """When the argument is closed; where code calls, before anything is done."""
+    function = made(page)
+    _, problem, at = cut(function, '{"url": "else", "method": "GET"}')
     assert (problem, at) == ("no such host: else", len('{"url": "else"'))
+    answer = asyncio.run(function.call({"url": "else"}))
+    assert answer.failure is not None
+    assert answer.failure.message == problem
 
 
 def test_only_what_has_effects_waits_for_the_end() -> None:

@@ -95,6 +95,9 @@ class FunctionTool:
             Exception: it is not; of the tool's own code, any.
         """
         self.signature.validated(name, value)
+        self._check(name, value)
+
+    def _check(self, name: str, value: Any) -> None:
         check = self._hook("check_argument")
         if check is not None:
             check(name, value)
@@ -130,6 +133,8 @@ class FunctionTool:
 
         async def call() -> str:
             args, kwargs = self.signature.bind(arguments, later)
+            for name, value in arguments.items():
+                self._check(name, value)
             await (prepared or self.prepare())
             return await self._run(args, kwargs)
 

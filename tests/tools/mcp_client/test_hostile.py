@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import Answer, Effects
 from conveyor_tools.mcp import McpOptions, McpServer, read_options
 from tests.tools.mcp_client.servers import hostile, processes, run, started
+from tests.tools.web.rude import rude
 
 
 def answers(
@@ -184,6 +186,37 @@ def test_a_server_that_died_is_there_for_the_next_call(tmp_path: Path) -> None:
 def test_a_flood_of_errors_does_not_block_it() -> None:
     (answer,) = answers("floods-stderr", "x")
     assert answer.result == '"said x"'
+
+
+async def _endless(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    with suppress(ConnectionError):
+        while True:
+            writer.write(b" " * 65536)
+            await writer.drain()
+
+
+PACKED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+    b"Content-Length: 3\r\n\r\nabc"
+)
+
+
+@pytest.mark.parametrize("answer", [_endless, PACKED, b"SSH-2.0-OpenSSH_9.2\r\n", b""])
+def test_a_url_that_answers_wrongly_is_one_line(answer: Any) -> None:
+    """Soon, however long the answer is."""
+
+    async def work() -> str:
+        async with rude(answer) as server:
+            with pytest.raises(ToolLoadError) as caught:
+                async with started(url=f"http://127.0.0.1:{server.port}/mcp"):
+                    pass
+            return str(caught.value)
+
+    message = run(work)
+    assert message.startswith("mcp: http://127.0.0.1:")
+    assert "\n" not in message
+    assert "no answer within" not in message
 
 
 # Ending
