@@ -13,7 +13,18 @@ import typer
 from typer.exceptions import TyperException
 
 from conveyor_cli import __version__
-from conveyor_cli.commands import bench, compare, config, doctor, models, repl, run, sandbox, split
+from conveyor_cli.commands import (
+    bench,
+    compare,
+    config,
+    doctor,
+    models,
+    repl,
+    run,
+    sandbox,
+    split,
+    tools,
+)
 from conveyor_cli.errors import ConveyorError, Exit, exit_code
 from conveyor_sandbox.errors import SandboxError
 
@@ -31,6 +42,7 @@ app.command("repl")(repl.repl)
 app.command("compare")(compare.compare)
 app.command("split")(split.split)
 app.add_typer(models.app)
+app.add_typer(tools.app)
 app.add_typer(sandbox.app)
 app.add_typer(config.app)
 app.add_typer(bench.app)

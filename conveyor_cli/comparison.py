@@ -9,6 +9,7 @@ from typing import Any
 
 from conveyor_cli.backends.base import Backend, Progress
 from conveyor_cli.compose import make_backend, make_parts
+from conveyor_cli.engine.approval import Ask
 from conveyor_cli.engine.events import RunStatus
 from conveyor_cli.engine.metrics import Metrics
 from conveyor_cli.engine.policy import Mode
@@ -102,8 +103,21 @@ def _results(performance: Performance) -> list[dict[str, Any]]:
     return [{name: call[name] for name in names} for call in calls]
 
 
-async def compare(task: Task, runs: int, progress: Progress) -> Comparison:
+async def compare(
+    task: Task,
+    runs: int,
+    progress: Progress,
+    ask: Ask | None = None,
+    *,
+    warm_up: bool = False,
+) -> Comparison:
     """Run the task so many times in each mode, in turn, with one loaded model.
+
+    `ask` asks the user about calls, about equal ones once: all runs get the same answer. Without
+    it, what needs approval is denied.
+
+    `warm_up`: once more before, uncounted. What tools on the host import and keep when they are
+    first used stays in this process: else the first run would pay for it, and the others not.
 
     Raises:
         ConveyorError, SandboxError: what ended a run that could not be done.
@@ -111,8 +125,12 @@ async def compare(task: Task, runs: int, progress: Progress) -> Comparison:
     """
     backend = make_backend(task.model)
     pool = make_parts(task, progress, backend, spares=2).pool
+    asked = _Remembered(ask) if ask is not None else None
     pairs = []
     try:
+        if warm_up:
+            progress("warming up", None)
+            await _run(task, Mode.PARTIAL, backend, pool, progress, asked)
         for number in range(runs):
             done: dict[Mode, Performance] = {}
             pool.fill()  # between runs: what starts beside one is measured with it
@@ -120,15 +138,29 @@ async def compare(task: Task, runs: int, progress: Progress) -> Comparison:
             order = (Mode.SEQUENTIAL, Mode.PARTIAL)
             for mode in order if number % 2 == 0 else reversed(order):
                 progress(f"run {number + 1} of {runs}, {mode.value}", None)
-                done[mode] = await _run(task, mode, backend, pool, progress)
+                done[mode] = await _run(task, mode, backend, pool, progress, asked)
             pairs.append((done[Mode.SEQUENTIAL], done[Mode.PARTIAL]))
     finally:
         await asyncio.gather(pool.close(), backend.close())
     return Comparison(task.name, tuple(pairs))
 
 
+class _Remembered:
+    """Asks the user about each call once."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._answers: dict[tuple[str, str], bool] = {}
+
+    async def __call__(self, tool: str, arguments: str) -> bool:
+        call = (tool, arguments)
+        if call not in self._answers:
+            self._answers[call] = await self._ask(tool, arguments)
+        return self._answers[call]
+
+
 async def _run(
-    task: Task, mode: Mode, backend: Backend, pool: Pool, progress: Progress
+    task: Task, mode: Mode, backend: Backend, pool: Pool, progress: Progress, ask: Ask | None
 ) -> Performance:
     """One run in a sandbox of its own, the model knowing nothing of earlier ones."""
     await backend.forget()
@@ -136,6 +168,7 @@ async def _run(
     relay = ProgressRelay()
     relay.show = progress
     parts = make_parts(task, relay, backend, pool)
+    parts.approval.ask = ask
     try:
         stage = Stage(task, parts, Shown(quiet=True), relay)
         performance = await stage.perform(give_back=False)

@@ -72,11 +72,12 @@ def make_parts(
         size = spares if task.sandbox.pool.size is None else task.sandbox.pool.size
         maker = sandbox_maker(task.sandbox, offered, brought)
         pool = Pool(maker, size if toolbox.needs_sandbox else 0)
-    workplace = Workplace(pool, task.sandbox.image, toolbox.tools, toolbox.functions, approval)
+    workplace = Workplace(
+        pool, task.sandbox.image, toolbox.tools, toolbox.functions, approval, toolbox
+    )
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
     )
-    told = toolbox.functions_told
     agent = Agent(
         backend,
         workplace,
@@ -86,7 +87,7 @@ def make_parts(
             task.model.dialect,
             toolbox.tools,
             toolbox.from_code,
-            told,
+            toolbox.functions_told,
             backend.template,
             native=task.model.backend == "openai",
         ),

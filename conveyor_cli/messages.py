@@ -52,7 +52,7 @@ def observation(
     if outcome.result is not None:
         parts.append(f"Result: {shorten(outcome.result)}")
     if outcome.failure is not None:
-        parts.append(_failure(outcome, outcome.failure, units, last_unit))
+        parts.append(_failure(outcome, outcome.failure, language, units, last_unit))
     elif parts and ask:
         parts.append(_ASK)
     elif not parts:
@@ -64,17 +64,17 @@ def observation(
 
 
 def _failure(
-    outcome: Outcome, failure: Failure, units: Sequence[Unit], last_unit: int | None
+    outcome: Outcome,
+    failure: Failure,
+    language: str,
+    units: Sequence[Unit],
+    last_unit: int | None,
 ) -> str:
-    if _sandbox_died(outcome):
-        return (
-            f"The sandbox was lost while the code ran ({failure.message}). It was replaced by a "
-            "fresh one: variables and files of earlier code are gone."
-        )
-    if outcome.status is Status.CANCELLED or failure.kind == "cut_off":
-        return f"None of the code counts as run: {failure.message}."
-    if failure.kind in ("unknown_tool", "arguments"):
-        return f"The call is not valid, so none of it counts as run: {shorten(failure.message)}."
+    whole = _of_the_whole(outcome, failure)
+    if whole is not None:
+        return whole
+    if language == "json":
+        return f"Error: {shorten(failure.message)}"
     why = shorten((failure.traceback or f"{failure.type}: {failure.message}").strip())
     if outcome.status is Status.ROLLED_BACK:
         return f"The code is not valid, so none of it counts as run:\n{why}"
@@ -85,6 +85,20 @@ def _failure(
     where = f"line {first}" if first == last else f"lines {first} to {last}"
     before = " Lines before it were run." if first > 1 else ""
     return f"Error at {where}.{before} Nothing after it was run.\n{why}"
+
+
+def _of_the_whole(outcome: Outcome, failure: Failure) -> str | None:
+    """Of a failure that is not one of a place in the call."""
+    if _sandbox_died(outcome):
+        return (
+            f"The sandbox was lost while the code ran ({failure.message}). It was replaced by a "
+            "fresh one: variables and files of earlier code are gone."
+        )
+    if outcome.status is Status.CANCELLED or failure.kind == "cut_off":
+        return f"None of it counts as run: {failure.message}."
+    if failure.kind in ("unknown_tool", "arguments"):
+        return f"The call is not valid, so none of it counts as run: {shorten(failure.message)}."
+    return f"It was not run: {failure.message}." if failure.kind == "denied" else None
 
 
 def _sandbox_died(outcome: Outcome) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from conveyor_cli.backends.base import Message, Progress
+from conveyor_cli.backends.base import Backend, Message, Progress
 from conveyor_cli.compose import Parts, journal_path, make_parts, make_run, new_run_id
 from conveyor_cli.engine.events import Event, RunStatus, StopReason
 from conveyor_cli.engine.fanout import Fanout
@@ -28,6 +28,7 @@ from conveyor_cli.files.aftermath import Aftermath
 from conveyor_cli.report import run_report
 from conveyor_cli.signals import handling
 from conveyor_cli.task import Task
+from conveyor_cli.toolbox import Toolbox
 from conveyor_cli.views.live import LiveView
 from conveyor_cli.views.plain import PlainView
 from conveyor_cli.views.question import asking, someone_types
@@ -83,8 +84,10 @@ class ProgressRelay:
             self.show(what, fraction)
 
 
-def perform(task: Task, shown: Shown) -> Performance:
-    """Run a task to its end, whatever that is.
+def perform(
+    task: Task, shown: Shown, backend: Backend | None = None, toolbox: Toolbox | None = None
+) -> Performance:
+    """Run a task to its end, whatever that is. Backend and tools may be given.
 
     Raises:
         UsageError, SandboxError: it cannot even begin.
@@ -93,7 +96,7 @@ def perform(task: Task, shown: Shown) -> Performance:
 
     async def run() -> Performance:
         progress = ProgressRelay()
-        parts = make_parts(task, progress)
+        parts = make_parts(task, progress, backend, toolbox=toolbox)
         parts.pool.fill()
         try:
             return await Stage(task, parts, shown, progress).perform(give_back=True)

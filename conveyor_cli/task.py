@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     field_validator,
     model_validator,
 )
@@ -76,7 +77,9 @@ def _module(name: str) -> str:
 Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 ModuleName = Annotated[str, AfterValidator(_module)]
-Choice = Annotated[ToolChoice, BeforeValidator(read_choice)]
+Choice = Annotated[
+    ToolChoice, BeforeValidator(read_choice), PlainSerializer(lambda choice: choice.written)
+]
 WorkspacePath = Annotated[str, AfterValidator(_inside)]
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 """About twelve days at most: clocks and system calls count no further."""

@@ -36,6 +36,11 @@ class ToolChoice:
             return Reference(str(path), reference.attribute)
         return reference
 
+    @property
+    def written(self) -> str | dict[str, Any]:
+        """As a task writes it."""
+        return {self.name: dict(self.options)} if self.options else self.name
+
     def complaint(self, problem: object) -> str:
         """What is wrong with it, on one line that says where it stands."""
         return f"{self.where}: tools: {problem}" if self.where else f"tools: {problem}"

@@ -2,23 +2,36 @@
 
 A task is input from others. A tool in a file or a module is code of this machine with all that its
 user may do, so it runs only after the user trusted it once. That is remembered by the content of
-the code: other content is asked about again. Not covered: what trusted code itself imports.
+the code: other content is asked about again. A server's command is remembered by itself, its folder
+and environment. Not covered: what trusted code itself imports, and what a command's files hold.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 import typer
 
 from conveyor_cli.errors import UsageError
-from conveyor_cli.tool_choice import ToolChoice
+from conveyor_cli.tool_choice import SERVER, ToolChoice
 from conveyor_cli.views.text import one_line
 from conveyor_tools.errors import ToolLoadError
-from conveyor_tools.loading import Code, Reference, read
+from conveyor_tools.loading import read
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Code of a task that wants to be run here: its name there, what it is, and its digest."""
+
+    name: str
+    what: str
+    digest: str
 
 
 class TrustStore:
@@ -27,21 +40,43 @@ class TrustStore:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path or platformdirs.user_state_path("conveyor") / "trusted"
 
-    def __contains__(self, code: Code) -> bool:
+    def __contains__(self, claim: Claim) -> bool:
         try:
             lines = self._path.read_text("utf-8", "replace").splitlines()
         except OSError:
             return False
-        return any(line.partition(" ")[0] == code.digest for line in lines)
+        return any(line.partition(" ")[0] == claim.digest for line in lines)
 
-    def add(self, reference: Reference, code: Code) -> None:
+    def add(self, claim: Claim) -> None:
         """Remember it. Raises UsageError where that cannot be written down."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{code.digest} {one_line(str(code.path or reference.source))}\n")
+                file.write(f"{claim.digest} {one_line(claim.what)}\n")
         except OSError as error:
             raise UsageError(f"{self._path}: cannot be written: {error.strerror}") from None
+
+
+def claim_of(choice: ToolChoice) -> Claim | None:
+    """What of a tool would run on this machine; None if that is nothing of the task's.
+
+    Raises:
+        ToolLoadError: the tool cannot be had.
+    """
+    reference = choice.reference
+    if reference is not None:
+        code = read(reference)
+        return Claim(str(reference), str(code.path or reference.source), code.digest)
+    if choice.name != SERVER:
+        return None
+    from conveyor_tools.mcp import read_options  # noqa: PLC0415 - only where a task wants it
+
+    options = read_options(choice.options, choice.base)
+    if options.runs is None:
+        return None
+    # All that decides what is run, values of the environment included.
+    facts = json.dumps([choice.options, str(options.cwd)], sort_keys=True, default=str)
+    return Claim(options.runs, options.runs, hashlib.sha256(facts.encode()).hexdigest())
 
 
 def require_trust(choices: Iterable[ToolChoice], *, given: bool) -> None:
@@ -54,28 +89,21 @@ def require_trust(choices: Iterable[ToolChoice], *, given: bool) -> None:
     """
     store = TrustStore()
     for choice in choices:
-        reference = choice.reference
-        if reference is None:
-            continue
         try:
-            code = read(reference)
+            claim = claim_of(choice)
         except ToolLoadError as error:
             raise UsageError(choice.complaint(error)) from None
-        if code in store:
+        if claim is None or claim in store:
             continue
-        if not given and not _ask(reference, code):
-            raise UsageError(
-                choice.complaint(
-                    f"{reference} would run code of this machine: read it, then trust it with "
-                    "--trust"
-                )
-            )
-        store.add(reference, code)
+        if not given and not _ask(claim):
+            why = f"{claim.name} would run code of this machine: read it, then trust it with"
+            raise UsageError(choice.complaint(f"{why} --trust"))
+        store.add(claim)
 
 
-def _ask(reference: Reference, code: Code) -> bool:
+def _ask(claim: Claim) -> bool:
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
         return False
-    what = one_line(str(code.path or reference.source))
+    what = one_line(claim.what)
     question = f"The task would run {what} on this machine, outside the sandbox. Trust it?"
     return typer.confirm(question, default=False, err=True)

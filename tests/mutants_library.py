@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.mutants_mutant import Mutant
 
 _TOOLS = "tools/conveyor_tools"
-_STREAM = ("tests/tools/test_schema_stream.py", "-k", "not work_grows")
-_COST = ("tests/tools/test_schema_stream.py", "-k", "work_grows")
+_STREAM = ("tests/tools/test_schema_stream.py", "-k", "not work_grows and not long_text")
+_COST = ("tests/tools/test_schema_stream.py", "-k", "work_grows or long_text")
 _SESSION = ("tests/tools/test_host_session.py",)
 _REGISTRY = ("tests/tools/test_registry.py",)
 _CALCULATOR = ("tests/tools/test_calculator.py",)
@@ -57,8 +57,8 @@ LIBRARY = [
     Mutant(
         "schema: patterns that look around wait",
         f"{_TOOLS}/schema_value.py",
-        "if self._regex is not None and not _UNSURE.search(self._regex.pattern):",
-        "if self._regex is not None:",
+        "sure = self._regex is not None and not _UNSURE.search(self._regex.pattern)",
+        "sure = self._regex is not None",
         _STREAM,
     ),
     Mutant(
@@ -66,6 +66,13 @@ LIBRARY = [
         f"{_TOOLS}/schema_value.py",
         "self._next_try = tried + 1 if tried < _EACH_UP_TO else grown",
         "self._next_try = tried + 1",
+        _COST,
+    ),
+    Mutant(
+        "schema: a pattern that takes too long is given up",
+        f"{_TOOLS}/schema_value.py",
+        "            self._regex = None\n            return True\n",
+        "            return True\n",
         _COST,
     ),
     Mutant(
@@ -95,6 +102,27 @@ LIBRARY = [
         "            check(name, value)\n",
         "            pass\n",
         _SESSION,
+    ),
+    Mutant(
+        "arguments: early work waits for the preparation",
+        f"{_TOOLS}/function.py",
+        '            await (prepared or self.prepare())\n            await self._run_hook("on_arg',
+        '            await self._run_hook("on_arg',
+        _SESSION,
+    ),
+    Mutant(
+        "session: what is used is closed once",
+        f"{_TOOLS}/function.py",
+        "            self._used.clear()\n",
+        "            pass\n",
+        _SESSION,
+    ),
+    Mutant(
+        "arguments: the first mistake counts in both modes",
+        "conveyor_cli/engine/call.py",
+        "self._befell.invalid = self.written.problem or failure",
+        "self._befell.invalid = failure",
+        ("tests/cli/test_rehearsal.py", "-k", "sequential"),
     ),
     Mutant(
         "session: a value is given before the end",

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+from tests.mutants_data import DATA
 from tests.mutants_library import LIBRARY
 from tests.mutants_mutant import Mutant
+from tests.mutants_net import NET
+from tests.mutants_plan import PLAN
+from tests.mutants_shell import SHELL
+from tests.mutants_speech import SPEECH
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
 _LINES = "tools/conveyor_tools/splitters/logical_line.py"
@@ -195,7 +200,7 @@ DIALECT = [
     ),
     Mutant(
         "the message ends with the failed unit",
-        _TURN,
+        "conveyor_cli/engine/telling.py",
         "if it.index <= unit)",
         "if it.index <= unit + 1)",
         MODES,
@@ -473,4 +478,17 @@ START = [
     ),
 ]
 
-MUTANTS = [*SPLITTER, *DIALECT, *ENGINE, *GUEST, *UNDO, *START, *LIBRARY]
+MUTANTS = [
+    *SPLITTER,
+    *DIALECT,
+    *ENGINE,
+    *GUEST,
+    *UNDO,
+    *START,
+    *LIBRARY,
+    *NET,
+    *PLAN,
+    *SHELL,
+    *DATA,
+    *SPEECH,
+]

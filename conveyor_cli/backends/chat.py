@@ -59,12 +59,14 @@ class ChatTokenizer:
         given = [_as_templates_take_it(message) for message in known]
         present = set(json.dumps([given, list(tools)], ensure_ascii=False))
         mark = next(char for char in map(chr, _MARKS) if char not in present)
+        all_of_them = self._control_tokens(Role.SYSTEM)
         rendered = self._render(
             [
-                _marked(it, self._control_tokens(message.role), mark)
+                _marked(it, all_of_them, mark)
+                | {"content": _marked(it["content"], self._control_tokens(message.role), mark)}
                 for message, it in zip(known, given, strict=True)
             ],
-            _marked(list(tools), self._control_tokens(Role.SYSTEM), mark),
+            _marked(list(tools), all_of_them, mark),
         )
         return [
             token
@@ -90,7 +92,7 @@ class ChatTokenizer:
                 chat_template=self.template or _PLAIN_TEMPLATE,
                 **variables,
             )
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
             raise ModelError(
                 f"the model's chat template refuses the conversation: {error}"
             ) from error

@@ -65,9 +65,20 @@ class ChatServer:
     async def complete(self, request: dict[str, Any]) -> AsyncIterator[httpx.Response]:
         """Ask for a completion: its answer, whose body is still to be read. Raises ModelError."""
         with self._in_words():
-            url = f"{self._base_url}/chat/completions"
-            async with self._client.stream("POST", url, json=request) as response:
+            response = await self._send(request)
+            try:
                 yield response
+            finally:
+                await response.aclose()
+
+    async def _send(self, body: dict[str, Any]) -> httpx.Response:
+        """Send a request; once more, where the other end had just closed a connection kept open."""
+        url = f"{self._base_url}/chat/completions"
+        request = self._client.build_request("POST", url, json=body)
+        try:
+            return await self._client.send(request, stream=True)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            return await self._client.send(request, stream=True)
 
     async def events(self, response: httpx.Response) -> AsyncIterator[str]:
         """The data of the answer's events. A connection that ends in its middle just ends them.

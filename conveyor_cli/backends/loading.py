@@ -140,12 +140,15 @@ def _dtype(wanted: Dtype, device: Device) -> Dtype:
     return Dtype.BF16
 
 
+_END_OF_CALL = "<|eom_id|>"
+"""Ends a message of Llama's that is a call. Converted models do not always list it as an end."""
+
+
 def _eos_ids(model: PreTrainedModel, chat: ChatTokenizer) -> frozenset[int]:
     generation = model.generation_config
     ids = generation.eos_token_id if generation is not None else None
     if ids is None:
         name = chat.names.get("eos_token")
         ids = chat.tokenizer.token_to_id(name) if name else None
-    if ids is None:
-        return frozenset()
-    return frozenset(ids if isinstance(ids, list) else [ids])
+    ends = [] if ids is None else ids if isinstance(ids, list) else [ids]
+    return frozenset([*ends, *filter(None, [chat.tokenizer.token_to_id(_END_OF_CALL)])])

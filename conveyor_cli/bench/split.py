@@ -1,13 +1,19 @@
-"""How fast the splitters of Python and the shell are, on texts hard on them in different ways."""
+"""How fast splitters are, on texts hard on them in different ways."""
 
 from __future__ import annotations
 
+import json
 import sysconfig
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from conveyor_tools.arguments import ArgumentSplitter
+from conveyor_tools.function import function_tool
 from conveyor_tools.splitters.base import Splitter
 from conveyor_tools.splitters.python import PythonSplitter
 from conveyor_tools.splitters.shell import ShellSplitter
@@ -31,7 +37,33 @@ def measure(chunk: int, runs: int = 3) -> list[Speed]:
     """Split each of the texts, in pieces of `chunk` characters."""
     python = [_speed(PythonSplitter, *it, chunk, runs) for it in texts(_SIZE).items()]
     shell = [_speed(ShellSplitter, *it, chunk, runs) for it in shell_texts(_SIZE).items()]
-    return python + shell
+    orders = function_tool(order, "order")
+    arguments = [
+        _speed(lambda: ArgumentSplitter(orders), *it, chunk, runs)
+        for it in argument_texts(_SIZE).items()
+    ]
+    return python + shell + arguments
+
+
+def argument_texts(size: int) -> dict[str, str]:
+    """Arguments of about `size` characters, checked by their schema, by what they are."""
+    line = {"sku": "green", "quantity": 12}
+    lines = [line] * (size // len(f"{json.dumps(line)}, "))
+    return {
+        "one long argument": json.dumps({"lines": [], "note": _filled(_LINES, size)}),
+        "rows of arguments": json.dumps({"lines": lines, "note": ""}),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    sku: Literal["green", "black"]
+    quantity: Annotated[int, Field(ge=1, le=99)]
+
+
+def order(lines: list[Line], note: str) -> str:
+    """Order."""
+    return f"{len(lines)} {note}"
 
 
 def shell_texts(size: int) -> dict[str, str]:

@@ -41,9 +41,9 @@ class Row:
 
 
 async def measure_task(task: Task, runs: int, progress: Progress) -> Row:
-    """Run a task so many times in each mode, in turn.
+    """Run a task so many times in each mode, in turn, after one run that does not count.
 
     Raises:
         ConveyorError, SandboxError: what ended a run that could not be done.
     """
-    return Row(await compare(task, runs, progress))
+    return Row(await compare(task, runs, progress, warm_up=True))

@@ -25,10 +25,10 @@ def tools(
 ) -> None:
     """How much sooner a task is done when each piece of a call runs as soon as it is written.
 
-    Each task is run sequentially and partially, in turn. Medians of the runs; efficiency is the
-    perfect pipeline's time by the partial run's, both by its own metrics. Of the tasks in ./tasks,
-    those are run whose text a script gives. Exit code 1: the two modes' results differ somewhere,
-    or what a task expects was not met.
+    Each task is run once uncounted, then sequentially and partially, in turn. Medians of the runs;
+    efficiency is the perfect pipeline's time by the partial run's, both by its own metrics. Of the
+    tasks in ./tasks, those are run whose text a script gives. Exit code 1: the two modes' results
+    differ somewhere, or what a task expects was not met.
     """
     import asyncio
     from json import dumps

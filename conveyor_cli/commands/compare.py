@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,9 @@ from conveyor_cli.errors import Exit
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from conveyor_cli.backends.base import Progress
     from conveyor_cli.comparison import Comparison
+    from conveyor_cli.engine.approval import Ask
 
 _LABELS = {
     "wall_s": "wall",
@@ -37,6 +40,13 @@ def compare(
     set_: options.Assignments = None,
     runs: Annotated[int, typer.Option(min=1, max=100, help="Runs in each mode, in turn.")] = 1,
     *,
+    warm_up: Annotated[
+        bool,
+        typer.Option(
+            "--warm-up",
+            help="Run it once before, uncounted: what tools load when first used counts for none.",
+        ),
+    ] = False,
     undo: options.Undo = None,
     trust: options.Trust = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -71,7 +81,9 @@ def compare(
     options.require_prompt(settings)
     chosen = options.trusted_task(settings, trust=trust)
     with shown_progress(Console(stderr=True)) as progress:
-        found = asyncio.run(comparison.compare(chosen, runs, progress))
+        found = asyncio.run(
+            comparison.compare(chosen, runs, progress, _asking(progress), warm_up=warm_up)
+        )
     if json:
         typer.echo(dumps(found.as_dict()))
     else:
@@ -80,6 +92,15 @@ def compare(
         complain(problem)
     if found.differences or found.unmet:
         raise typer.Exit(Exit.FAILED)
+
+
+def _asking(progress: Progress) -> Ask | None:
+    """Asks in the line that shows progress, if there is someone to ask."""
+    from conveyor_cli.views.question import asking, someone_types
+
+    if not (someone_types() and sys.stderr is not None and sys.stderr.isatty()):
+        return None
+    return asking(lambda question: progress(question or "running", None))
 
 
 def _show(found: Comparison, console: Console) -> None:

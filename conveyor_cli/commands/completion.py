@@ -16,6 +16,13 @@ def words(*offered: str) -> Offer:
     return complete
 
 
+def tool_names(incomplete: str) -> list[str]:
+    """Offers the tools that tasks can name."""
+    from conveyor_tools.registry import tool_names as names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 def model_names(incomplete: str) -> list[str]:
     """Offers the models known by name."""
     from conveyor_cli.backends.models import KNOWN

@@ -14,7 +14,8 @@ from conveyor_cli.errors import UsageError
 if TYPE_CHECKING:
     from conveyor_tools.splitters.base import Splitter
 
-_LANGUAGES = ("python", "shell", "plan")
+_DIALECTS = ("sqlite", "postgresql", "duckdb")
+_LANGUAGES = ("python", "shell", "sql", "plan")
 
 
 def split(
@@ -36,6 +37,14 @@ def split(
     python: Annotated[
         str, typer.Option(metavar="X.Y", help="The Python version that would run it.")
     ] = f"{sys.version_info[0]}.{sys.version_info[1]}",
+    dialect: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(_DIALECTS),
+            help="The database that would run SQL.",
+            autocompletion=words(*_DIALECTS),
+        ),
+    ] = _DIALECTS[0],
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="A list of {index, span, text} objects.")
@@ -46,7 +55,7 @@ def split(
 
     from conveyor_cli.views.text import safe
 
-    splitter = _splitter(language, python)
+    splitter = _splitter(language, python, dialect)
     text = _read(file)
     size = chunk or max(1, len(text))
     units = []
@@ -65,7 +74,7 @@ def split(
         raise UsageError(f"{file}: {splitter.problem.message}")
 
 
-def _splitter(language: str, python: str) -> Splitter:
+def _splitter(language: str, python: str, dialect: str) -> Splitter:
     if language == "python":
         from conveyor_tools.splitters.python import PythonSplitter
 
@@ -74,6 +83,12 @@ def _splitter(language: str, python: str) -> Splitter:
         from conveyor_tools.splitters.shell import ShellSplitter
 
         return ShellSplitter()
+    if language == "sql":
+        from conveyor_tools.splitters.sql import SqlSplitter
+
+        if dialect not in _DIALECTS:
+            raise UsageError(f"--dialect {dialect}: there are {', '.join(_DIALECTS)}")
+        return SqlSplitter(dialect)
     if language == "plan":
         from conveyor_tools.splitters.plan import PlanSplitter
 

@@ -222,17 +222,17 @@ class FenceDialect:
 
     def _finish_call(self, *, complete: bool) -> Iterator[Item]:
         assert self._call is not None
-        closing = self._is_closing(self._held)
+        closing, rest = self._is_closing(self._held), self._dedent(self._held)
         if self._may_end():
             if complete:
-                if self._held and not closing:
-                    yield self._text(self._dedent(self._held))
+                if rest and not closing:
+                    yield self._text(rest)
                 yield self._close()
             return
         if closing:
             self._refused.append(self._length)
-        if self._held:
-            yield self._text(self._dedent(self._held))
+        if rest:
+            yield self._text(rest)
         fences = [length for length in self._refused if length >= self._call.released]
         if fences:
             self._length = fences[0]

@@ -60,14 +60,14 @@ def find_speech(
         "mistral": lambda: mistral.MistralDialect(arguments),
         "native": lambda: NativeDialect(arguments),
     }
-    if name == "native" or (name in _INSTRUCTIONS and takes_tools(template)):
+    if name == "native" or takes_tools(template):
         offered = tuple(offer(tool) for tool in told)
         return Speech(makers[name], also, Role.TOOL, offered)
-    instructions = _INSTRUCTIONS.get(name, hermes.instructions)
-    return Speech(makers[name], _paragraphs(instructions(told), also), Role.TOOL)
+    return Speech(makers[name], _paragraphs(_INSTRUCTIONS[name](told), also), Role.TOOL)
 
 
 _INSTRUCTIONS: dict[DialectName, Callable[[Sequence[Tool]], str]] = {
+    "hermes": hermes.instructions,
     "mistral": mistral.instructions,
     "llama": llama.instructions,
 }

@@ -46,6 +46,7 @@ from conveyor_tools.splitters.base import Splitter, Unit
 from conveyor_tools.tool import Tool
 
 CRASHED = "the interpreter was lost and is as it was before the call; files stay as they are"
+SHELL_ENDED = "the shell ended and is as it was before the call; files stay as they are"
 
 
 class OpenCall:
@@ -117,6 +118,11 @@ class OpenCall:
         """How many characters it takes to see that the text cannot become a valid call's."""
         return self.written.rejected_at
 
+    @property
+    def closed(self) -> bool:
+        """Whether its text has ended, as far as it counts."""
+        return self._closed
+
     def feed(self, text: str, at: float) -> None:
         """More of the call's text, decoded at that time of the run."""
         self._take(self.written.feed(text), at)
@@ -146,7 +152,8 @@ class OpenCall:
 
         As with a syntax error further down, a unit that fails on the way wins, in both modes.
         """
-        self._befell.invalid = failure
+        # What partial execution would have seen first counts.
+        self._befell.invalid = self.written.problem or failure
         self._end_text(at, complete=False)
         self._release.invalid()
 
@@ -230,9 +237,9 @@ class OpenCall:
             case RolledBack(_, lost, at):
                 self._note_undone(lost, at)
                 self._rolled_back.set()
-            case Restarted(_, lost, at):
+            case Restarted(reason, lost, at):
                 self.crashed = True
-                self._note_undone(lost, at, CRASHED)
+                self._note_undone(lost, at, SHELL_ENDED if reason == "shell" else CRASHED)
             case Died(reason, _):
                 self._died = True
                 self._rolled_back.set()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
-from conveyor_cli.backends.base import Delta, Finish, Message, Response, Role, SaidCall
+from conveyor_cli.backends.base import Delta, Finish, Message, Response, Role
 from conveyor_cli.dialects.base import (
-    CallsApart,
     CallText,
     Closed,
     Dialect,
@@ -31,19 +30,13 @@ from conveyor_cli.engine.events import (
     TurnEnded,
     TurnStarted,
 )
-from conveyor_cli.engine.opening import Opener, RefusedCall, failure_of
+from conveyor_cli.engine.opening import Opener, failure_of
 from conveyor_cli.engine.policy import Mode, may_start
+from conveyor_cli.engine.telling import WITHDRAWN, Call, ends_response, tell
 from conveyor_cli.engine.verdict import Abandoned
 from conveyor_cli.errors import ModelError
-from conveyor_cli.messages import observation
-from conveyor_sandbox.reports import Failure, Outcome, Status
+from conveyor_sandbox.reports import Outcome
 from conveyor_tools.function import Effects
-
-Call = OpenCall | RefusedCall
-
-WITHDRAWN = Failure(
-    "withdrawn", "Withdrawn", "the model wrote the same argument again: the last one counts"
-)
 
 
 class Turn:
@@ -147,7 +140,8 @@ class Turn:
         if self.stopped in _ENDS.values():
             self._act(self._dialect.finish(complete=self.stopped is StopReason.EOS), at)
         for call in self._unclosed.values():
-            call.abandon(_ABANDONED.get(self.stopped, Abandoned.CUT_OFF), at)
+            if not call.closed:  # else it was rejected
+                call.abandon(_ABANDONED.get(self.stopped, Abandoned.CUT_OFF), at)
         self._emit(DecodeStopped(at, self.number, self.stopped))
 
     def _failed(self) -> None:
@@ -183,14 +177,18 @@ class Turn:
         self, call: OpenCall, item: CallText | TextEnded | Closed | Withdrawn | Invalid, at: float
     ) -> None:
         match item:
+            case Closed() | Withdrawn() | Invalid() if call.closed:
+                self._closed = True  # it was rejected, and ends only now
+            case CallText() | TextEnded() if call.closed:
+                return
             case CallText(text):
                 call.feed(text, at)
-                if not self._is_rejected(call, at):
-                    return
+                self._reject(call, at)
+                return
             case TextEnded():
                 call.flush(at)
-                if not self._is_rejected(call, at):
-                    return
+                self._reject(call, at)
+                return
             case Closed(length):
                 self._closed = True
                 call.close(at, length)
@@ -209,13 +207,11 @@ class Turn:
         if call is self._open:
             self._open = None
 
-    def _is_rejected(self, call: OpenCall, at: float) -> bool:
-        """Whether the call ends here, since its text cannot become a valid one."""
-        if call.rejected_at is None or not may_start(self._mode, call_closed=False):
-            return False
-        call.reject(at)
-        self._failed()
-        return True
+    def _reject(self, call: OpenCall, at: float) -> None:
+        """End the call here if its text cannot become a valid one."""
+        if call.rejected_at is not None and may_start(self._mode, call_closed=False):
+            call.reject(at)
+            self._failed()
 
     # Calls
 
@@ -257,7 +253,7 @@ class Turn:
         elif admit is not None:
             admit()
         outcome = await call.settle()
-        if self._last is None and _ends_response(call, outcome):
+        if self._last is None and ends_response(call, outcome):
             self._last = self.calls.index(call)
             self._failed()
         return outcome
@@ -266,47 +262,8 @@ class Turn:
         """What the turn adds to the conversation: up to the call that ended it, and no more."""
         if not self.calls:
             return [Message(Role.ASSISTANT, "".join(self.prose).strip())]
-        last = len(self.calls) - 1 if self._last is None else self._last
-        length = self.calls[last].rejected_at
-        if (unit := self.calls[last].last_unit) is not None:
-            length = sum(len(it.text) for it in self.calls[last].units if it.index <= unit)
-        said = self._said(length, last)
-        messages = [said]
-        ids = (call.id for call in said.calls)
-        lost: tuple[str, ...] = ()
-        for call, outcome in zip(self.calls[: last + 1], outcomes, strict=False):
-            lost += call.lost
-            if outcome.failure != WITHDRAWN:
-                told = observation(
-                    outcome,
-                    call.units,
-                    call.last_unit,
-                    call.output,
-                    language=call.tool.language if isinstance(call, OpenCall) else "",
-                    crashed=call.crashed,
-                    lost=lost,
-                    ask=self._answers is Role.USER,
-                )
-                messages.append(Message(self._answers, told, answers=next(ids, None)))
-                lost = ()
-        return messages
-
-    def _said(self, length: int | None, last: int) -> Message:
-        """The model's message, up to the first `length` characters of a call."""
-        content = self._dialect.cut(length, last)
-        if not isinstance(self._dialect, CallsApart):
-            return Message(Role.ASSISTANT, content)
-        calls = (
-            SaidCall(f"t{self.number:04}c{i:03}", call.name, call.arguments)
-            for i, call in enumerate(self._dialect.calls(length, last))
-        )
-        return Message(Role.ASSISTANT, content, tuple(calls))
-
-
-def _ends_response(call: Call, outcome: Outcome) -> bool:
-    """Whether nothing after the call may run."""
-    failed = outcome.status is not Status.OK and outcome.failure != WITHDRAWN
-    return failed or call.last_unit is not None
+        counted = self.calls if self._last is None else self.calls[: self._last + 1]
+        return tell(self.number, self._dialect, self._answers, counted, outcomes)
 
 
 _ENDS: dict[Finish | None, StopReason] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from conveyor_cli.engine.approval import Approval
 from conveyor_cli.engine.clock import RunClock
@@ -24,6 +25,16 @@ _DEATHS = 2
 """Sandboxes that may die in one run; the last of them ends it."""
 
 
+class Servers(Protocol):
+    """What tools of the run need on this side of the sandbox."""
+
+    async def start(self) -> None:
+        """Start what is not there."""
+
+    async def close(self) -> None:
+        """End it."""
+
+
 class Workplace:
     """The lanes of a run, by the names of their states.
 
@@ -38,11 +49,13 @@ class Workplace:
         tools: Mapping[str, Tool],
         functions: Mapping[str, FunctionTool],
         approval: Approval,
+        servers: Servers,
     ) -> None:
         self._pool = pool
         self._image = image
         self._functions = functions
         self._approval = approval
+        self._servers = servers
         self._place = Place(None, tools, functions, approval.refusal)
         self._sandbox: Sandbox | None = None
         self._indoors: Lane | None = None
@@ -59,14 +72,22 @@ class Workplace:
         return any(tool.needs_sandbox for tool in self._place.tools.values())
 
     async def get_ready(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
-        """At the beginning of a run: have the sandbox of an earlier one, or start one.
+        """At the beginning of a run: have servers and sandbox of an earlier one, or start them.
 
         Raises:
-            SandboxError: none can be had.
+            SandboxError: no sandbox can be had.
+            UsageError: a server cannot.
         """
         self._deaths = 0
-        if not self.needs_sandbox:
-            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._servers.start())
+                if self.needs_sandbox:
+                    group.create_task(self._have_sandbox(progress, emit, clock))
+        except* Exception as problems:  # noqa: BLE001 - raised again, the first of them
+            raise problems.exceptions[0] from None
+
+    async def _have_sandbox(self, progress: Progress, emit: Emit, clock: RunClock) -> None:
         if self.started is None:
             await self._open(progress, emit, clock)
         else:
@@ -135,6 +156,8 @@ class Workplace:
     async def close(self) -> None:
         """End the sessions, and the sandbox with everything in it."""
         await asyncio.gather(self._close_sandbox(), self._close_lanes())
+        await asyncio.gather(*(function.close() for function in self._functions.values()))
+        await self._servers.close()
 
     async def _close_lanes(self) -> None:
         lanes, self._lanes = self._lanes, {}

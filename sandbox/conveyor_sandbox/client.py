@@ -141,6 +141,12 @@ class GuestClient:
         self._owed += 1
         self._send({**frame, "text": text, "open": is_open})
 
+    def run_operation(self, unit: UnitKey, arguments: Mapping[str, Any]) -> None:
+        """The same for one of the `files` tool, with its arguments."""
+        frame = {"op": "run", "tool": "files", "call": unit.call, "index": unit.index}
+        self._owed += 1
+        self._send({**frame, "arguments": dict(arguments)})
+
     def prepare_shell(self) -> None:
         """The shell will be needed."""
         self._send({"op": "prepare"})

@@ -173,6 +173,8 @@ class RolledBack:
 class Restarted:
     """The interpreter was lost, and is what it was at the checkpoint. Files stay as they are.
 
+    The `reason` is `shell` where only the shell ended, and is what it was.
+
     `lost` names what it lacks of that; without a checkpoint, all variables.
     """
 

@@ -262,7 +262,7 @@ def test_a_syntax_error_ends_the_response(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "status", "words"),
     [
-        ('{"name": "rm", "arguments": {"code": "print(1)"}}', "error", "no tool is called 'rm'"),
+        ('{"name": "rm", "arguments": {"code": "print(1)"}}', "error", "no tool's name begins"),
         ('{"name": "python", "arguments": {}}', "rolled_back", 'needs the argument "code"'),
         ("print(1)", "rolled_back", "not valid JSON"),
     ],
@@ -302,7 +302,7 @@ def test_the_token_limit_cuts_off_the_last_call_alone(tmp_path: Path, sandbox: s
     assert statuses(run)[:2] == [("ok", None, "1\n"), ("rolled_back", "cut_off", "")]
     message, told = turn(run)
     assert message == f"{first}\n{call('x = 2' + chr(10) + 'print')}"
-    assert told[1].startswith("None of the code counts as run: the response was cut off")
+    assert told[1].startswith("None of it counts as run: the response was cut off")
 
 
 def test_a_call_cut_off_while_it_waits_never_starts(tmp_path: Path) -> None:

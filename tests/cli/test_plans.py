@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
 
-from tests.cli.command import Command, named
+from tests.cli.command import Command, finish, named
 
 TOOLS = '''
 import asyncio, pathlib
@@ -28,6 +29,16 @@ async def fail(text: str, seconds: float = 0.0) -> str:
     await asyncio.sleep(seconds)
     raise ToolError(f"cannot {text}")
 
+@tool(effects="pure")
+async def hang() -> None:
+    """Never answer."""
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        with LOG.open("a") as file:
+            file.write("cancelled\\n")
+        raise
+
 @tool(effects="external")
 def send(text: str) -> str:
     """Send a mail."""
@@ -35,7 +46,7 @@ def send(text: str) -> str:
         file.write(f"{text}\\n")
     return f"sent {text}"
 '''
-NAMES = "plan, ./mytools.py:slow, ./mytools.py:fail, ./mytools.py:send"
+NAMES = "plan, " + ", ".join(f"./mytools.py:{name}" for name in ("slow", "fail", "send", "hang"))
 STEPS = """\
 $1 = slow("a")
 $2 = slow("b")
@@ -99,7 +110,7 @@ def test_no_sandbox_is_started_for_a_plan(conveyor: Command) -> None:
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        ("$2 = find(", "no tool is called 'fi'… (there is: fail, send, slow)"),
+        ("$2 = find(", "no tool is called 'fi'… (there is: fail, hang, send, slow)"),
         ("$2 = slow(5", "text must be a string, not a number"),
         ("$2 = slow($3", "there is no step $3 before this one"),
         ("$2 = slow(tex", "text must be a string"),
@@ -119,10 +130,11 @@ def test_decoding_stops_where_it_is_no_plan_any_more(
     assert found["saved_tokens"] > 200
 
 
-def test_the_first_failure_in_the_text_is_told(conveyor: Command) -> None:
+@pytest.mark.parametrize("early_stop", ["true", "false"])
+def test_the_first_failure_in_the_text_is_told(conveyor: Command, early_stop: str) -> None:
     """Though another step fails sooner, and one behind it is done already."""
     steps = '$1 = slow("a", 0)\n$2 = fail("b", 0.5)\n$3 = fail("c")\n$4 = slow("d", 0)\n'
-    _, run = both(conveyor, steps)
+    _, run = both(conveyor, steps, early_stop=early_stop)
     (call,) = run["calls"]
     assert call["status"] == "error"
     assert call["error"]["message"] == "cannot b"
@@ -160,6 +172,27 @@ def test_a_plan_that_is_cut_off_sends_nothing(conveyor: Command) -> None:
     (call,) = run["calls"]
     assert (call["status"], call["error"]["kind"]) == ("rolled_back", "cut_off")
     assert not (conveyor.folder / "log").exists()
+
+
+def test_a_plan_can_be_tried(conveyor: Command) -> None:
+    """With the calculator to call, or the functions of a task."""
+    plan = '$1 = calculator("6 * 7")\n$2 = calculator("${1} + 1")\n'
+    done = conveyor("tools", "try", "plan", plan, "--rate", "500")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "43")
+
+
+def test_ctrl_c_cancels_the_steps(conveyor: Command) -> None:
+    """The user's stop reaches the function on the host; nothing of the plan counts."""
+    conveyor.write("mytools.py", TOOLS)
+    script = conveyor.script(written("plan", "$1 = hang()\n"), "Done.")
+    process = conveyor.start("run", "-p", "hi", "--script", script, "--trust",
+                             "-c", f"tools=[{NAMES}]")  # fmt: skip
+    conveyor.wait_for('"unit_started"')
+    process.send_signal(signal.SIGINT)
+    assert finish(process).code == 130
+    assert (conveyor.folder / "log").read_text() == "cancelled\n"
+    (ended,) = named(conveyor.journal(), "call_ended")
+    assert ended["outcome"]["status"] == "cancelled"
 
 
 def test_the_plan_dialect_needs_the_tool(conveyor: Command) -> None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field
 
 from conveyor_cli.backends.scripted import ScriptedBackend
 from conveyor_cli.engine.approval import Approve
 from conveyor_cli.errors import ModelError
 from conveyor_cli.rehearsal import rehearse
+from conveyor_tools.errors import ToolError
 from conveyor_tools.function import tool
+from conveyor_tools.later import Later
 
 ROOT = Path(__file__).parents[2]
 CALL = '<tool_call>{{"name": "{}", "arguments": {}}}</tool_call>'
@@ -74,3 +82,94 @@ def test_a_rehearsal_runs_the_tools_it_is_given() -> None:
     assert seen == ["x", "x"]
     with pytest.raises(ModelError, match="the script ended"):
         rehearse([send], ScriptedBackend(script[:1], rate=None))
+
+
+def test_what_code_called_is_closed_too(tmp_path: Path) -> None:
+    """A function that only code called has been used as well."""
+    (tmp_path / "kept.py").write_text(
+        "class Kept:\n"
+        '    """Keep."""\n'
+        "    def __call__(self, x: int) -> int:\n"
+        "        return x\n"
+        "    def close(self) -> None:\n"
+        f"        open({str(tmp_path / 'closed')!r}, 'a').write('closed')\n"
+    )
+    (tmp_path / "script.txt").write_text("```python\nKept(1)\n```\n<<<turn>>>\nDone.\n")
+    command = Path(sys.executable).parent / "conveyor"
+    ended = subprocess.run(
+        [str(command), "run", "-p", "x", "--script", "script.txt", "--trust", "--sandbox", "local",
+         "-c", 'tools=[python, "./kept.py:Kept"]', "-c", "approve=never"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "closed").read_text() == "closed"
+
+
+@tool(effects="pure", ready_when={"word"}, early={"seed"})
+class Fragile:
+    """Fail where the arguments say so."""
+
+    def check_argument(self, name: str, value: object) -> None:
+        if value == "refused":
+            raise ToolError(f"{name} is refused")
+
+    async def on_argument(self, name: str, value: object) -> None:
+        await asyncio.sleep(0)
+        if value == 13:
+            raise ToolError(f"{name} is unlucky")
+
+    async def __call__(
+        self,
+        word: Annotated[str, Field(max_length=8)],
+        seed: Later[int] = Later(1),  # noqa: B008
+        tail: Later[Literal["cut", "keep"]] = Later("keep"),  # noqa: B008
+    ) -> str:
+        if word == "fails":
+            raise ToolError("it fails at once")
+        if await seed == 7:
+            raise ToolError("it fails in the end")
+        return f"{word} {await seed} {await tail}"
+
+
+@tool(effects="external")
+def write(text: str) -> str:
+    """Write."""
+    return f"wrote {text}"
+
+
+CALLS = st.one_of(
+    st.tuples(
+        st.just("Fragile"),
+        st.permutations(
+            [
+                ("word", st.sampled_from(["a", "fails", "refused", "much too long", 5])),
+                ("seed", st.sampled_from([1, 7, 13, "x", 2.5])),
+                ("tail", st.sampled_from(["cut", "keep", "kept", None])),
+            ]
+        )
+        .flatmap(lambda names: st.tuples(*(st.tuples(st.just(n), v) for n, v in names)))
+        .flatmap(lambda items: st.integers(1, 3).map(lambda count: dict(items[:count]))),
+    ),
+    st.tuples(st.just("write"), st.fixed_dictionaries({"text": st.sampled_from(["x", 1])})),
+)
+
+
+@given(st.lists(CALLS, min_size=1, max_size=3), st.integers(1, 40), st.sampled_from(["}", ""]))
+@settings(max_examples=80, deadline=None)
+def test_partial_is_sequential_with_argument_tools(
+    calls: list[tuple[str, dict[str, object]]], chunk: int, end: str
+) -> None:
+    """Whatever fails, wherever it is wrong: the same is told, however the text is chopped."""
+    text = "".join(CALL.format(name, json.dumps(arguments)) for name, arguments in calls)
+    script = [text.removesuffix("}</tool_call>") + end + "</tool_call>", "Done."]
+    told = []
+    for mode, size in (("partial", chunk), ("partial", 1), ("sequential", chunk)):
+        backend = ScriptedBackend(script, rate=None, chunk=size)
+        report = rehearse([Fragile, write], backend, mode=mode)
+        told.append([(it["status"], it["result"], it["error"]) for it in report["calls"]])
+    # What stands behind the call that ended the response was not decoded, or skipped.
+    counted = [[it for it in calls if it[0] != "skipped"] for calls in told]
+    assert counted[0] == counted[1] == counted[2]

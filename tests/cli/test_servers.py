@@ -72,6 +72,25 @@ def test_calls_whose_pieces_alternate(conveyor: Command, mode: str) -> None:
     assert "[1, 2]" in two["content"]
 
 
+def test_argument_tools_side_by_side(conveyor: Command) -> None:
+    """Each gets its own arguments, though the pieces alternate; a failure ends the response."""
+    one, two = (json.dumps({"expression": it}) for it in ("6 * 7", "1 / 0"))
+    stream = (
+        chunk({"tool_calls": [part(0, one[:9], "calculator", "a")]})
+        + chunk({"tool_calls": [part(1, two[:9], "calculator", "b")]})
+        + go_on(1, two[9:])
+        + go_on(0, one[9:])
+    )
+    with serving(stream + END, SAYS_DONE) as server:
+        done = run(conveyor, server, "-c", "tools=[calculator]")
+    assert done.code == 0, done.err
+    assert [it["status"] for it in done.json["calls"]] == ["ok", "error"]
+    _, said, first, second = conversation(server)
+    assert [it["function"]["arguments"] for it in said["tool_calls"]] == [one, two]
+    assert "42" in first["content"]
+    assert "zero" in second["content"]
+
+
 def test_statements_run_while_the_server_is_still_sending(conveyor: Command) -> None:
     """The first one has ended before the call's text has."""
     cut = FIRST.index("print") + 1

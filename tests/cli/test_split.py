@@ -48,7 +48,30 @@ def test_a_plan_is_cut_into_steps(conveyor: Command) -> None:
     assert "-: line 3, column 9: there is no step $4 before this one" in done.err
 
 
+def test_commands_are_cut_where_they_are_complete(conveyor: Command) -> None:
+    text = "cat <<E &&\n1\nE\nb; c\nif d\nthen e; fi\n"
+    done = conveyor("split", "-", "--language", "shell", "--chunk", "1", "--json", stdin=text)
+    assert [unit["text"] for unit in done.json] == [text[:20], text[20:]]
+    assert [unit["span"] for unit in done.json] == [[1, 4], [5, 6]]
+
+
 def test_an_unknown_language(conveyor: Command) -> None:
     done = conveyor("split", "-", "--language", "cobol", stdin="")
     assert done.code == 2
     assert "python" in done.err
+
+
+def test_sql(conveyor: Command) -> None:
+    """The database decides what is one statement; what is not SQL is told."""
+    text = "select E'a\\';'; select 2"
+    sql = ["split", "-", "--language", "sql", "--dialect"]
+    cut = {
+        dialect: [unit["text"] for unit in conveyor(*sql, dialect, "--json", stdin=text).json]
+        for dialect in ("postgresql", "sqlite")
+    }
+    assert cut["postgresql"] == ["select E'a\\';';", " select 2"]
+    assert cut["sqlite"] == ["select E'a\\';", "'; select 2"]
+    assert conveyor(*sql, "oracle", stdin="").code == 2
+    done = conveyor(*sql, "sqlite", stdin=".tables\n")
+    assert done.code == 2
+    assert "sqlite_schema" in done.err

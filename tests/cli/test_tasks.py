@@ -99,15 +99,46 @@ def test_validation_stops_each_wrong_call_where_it_is_wrong() -> None:
     assert tokens["partial"] < tokens["sequential"] / 2
 
 
-def test_planning_calculates_side_by_side(tmp_path: Path) -> None:
+def test_planning_asks_side_by_side(tmp_path: Path) -> None:
     """Without a sandbox; each step as soon as those that it uses have ended, no sooner."""
     report, journal = run_task("planning.yaml", "docker", tmp_path)
     (call,) = report["calls"]
-    assert call["result"] == "1094.5944"
+    assert call["result"] == "154.485 second"
     assert not [record for record in journal if record["event"] == "sandbox_started"]
     stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
     units = call["units"]
     assert units[0]["started_at"] < stopped
-    for index, uses in ((3, (0, 2)), (4, (1,)), (5, (3,))):
+    for index, uses in ((4, (0,)), (5, (2,)), (6, (3,))):
         ends = [units[it]["finished_at"] for it in uses]
         assert units[index]["started_at"] >= max(units[index]["ready_at"], *ends)
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_shell_counts_while_the_report_is_written(sandbox: str, tmp_path: Path) -> None:
+    """The slow command runs beside decoding; a fence in a here-document is a part of it."""
+    report, journal = run_task("shell.yaml", sandbox, tmp_path)
+    assert [call["tool"] for call in report["calls"]] == ["shell", "files", "shell"]
+    assert [call["status"] for call in report["calls"]] == ["ok"] * 3
+    assert report["calls"][0]["output"] == "billing 1428\nmail 89\nsearch 0\n/workspace/logs\n"
+    assert report["calls"][2]["output"] == "The service that fails most: billing\nbilling 1428\n"
+    metrics = report["metrics"]
+    assert metrics["tool_s"] > 0.5  # it sleeps for half a second
+    assert metrics["overlap_s"] > metrics["tool_s"] / 2
+    stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
+    assert report["calls"][0]["units"][4]["finished_at"] < stopped
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_research_asks_several_tools_at_once(sandbox: str, tmp_path: Path) -> None:
+    """Those that change nothing side by side, the others in their order; one turn for all."""
+    report, journal = run_task("research.yaml", sandbox, tmp_path)
+    calls = report["calls"]
+    assert [call["tool"] for call in calls] == ["search", "search", "calculator", "sql", "python"]
+    assert {call["status"] for call in calls} == {"ok"}
+    assert "humber.md" in calls[1]["result"]
+    assert "1990 | 2 | 1991" in calls[3]["output"]
+    ends = [max(unit["finished_at"] for unit in call["units"]) for call in calls]
+    assert calls[3]["units"][0]["started_at"] >= max(ends[:3])
+    assert calls[4]["units"][0]["started_at"] >= ends[3]
+    opened = [record for record in journal if record["event"] == "call_opened"]
+    assert [record["pure"] for record in opened] == [True, True, True, False, False]

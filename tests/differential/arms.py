@@ -118,12 +118,15 @@ def in_json(program: str) -> str:
 class Arm:
     """One mode's engine with its sandbox. Each program gets a fresh interpreter, if asked for."""
 
+    tools: tuple[str, ...] = ("python",)
+
     def __init__(self, mode: Mode, dialect: Literal["fences", "hermes"] = "fences") -> None:
         self._backend = Chopped(ran=lambda: bool(self.finished))
         task = Task(
             name="differential",
             prompt="go",
             mode=mode,
+            tools=[*self.tools],
             model=ModelOptions(dialect=dialect, max_new_tokens=_ENDLESS),
             sandbox=SandboxOptions(kind="docker"),
             limits=LimitOptions(turns=1, tokens=_ENDLESS),
@@ -157,8 +160,8 @@ class Arm:
 
     async def begin(self) -> None:
         """An empty interpreter and workspace, and the observer in them."""
-        assert self._workplace._guest is not None
-        self._workplace._guest.restart()
+        assert self._workplace.guest is not None
+        self._workplace.guest.restart()
         await self.respond([(0, self._write(_BEGIN))])
         assert self.outcome.status is Status.OK, self.outcome
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Iterator
 
+import docker
 import pytest
 
-from conveyor_sandbox.reports import Ended, Started, Status, UnitKey
-from tests.sandbox.conftest import Call, Lab, LabMaker
+from conveyor_sandbox.docker import DockerSandbox
+from conveyor_sandbox.image import DEFAULT_IMAGE
+from conveyor_sandbox.reports import Ended, Restarted, Started, Status, UnitKey
+from conveyor_sandbox.sandbox import SandboxSpec
+from tests.sandbox.conftest import Call, Lab, LabMaker, open_lab
 
 
 def send(lab: Lab, *units: str, is_open: bool = False) -> int:
@@ -101,7 +107,7 @@ def test_ends_of_the_shell(lab: Lab, name: str) -> None:
     assert call.units[1].exited == (message is None)
     assert lab.checkpoint().why_not == ""
     assert commands(lab, "echo $x $PWD\n").stdout == "1 /\n"
-    assert call.restarted
+    assert [report.reason for report in call.of(Restarted)] == ["shell"]
 
 
 def test_open_command(lab: Lab) -> None:
@@ -234,3 +240,52 @@ def test_lost_worker_takes_the_shell_along(lab: Lab) -> None:
     lab.checkpoint()
     assert lab.call("import os; os._exit(1)\n").restarted
     assert commands(lab, "echo $x\n").stdout == "1\n"
+
+
+def test_shell_is_confined_as_the_worker(lab: Lab) -> None:
+    """Both have the same user, capabilities, filter of system calls, and limits."""
+    names = "Uid|Gid|Cap|NoNewPrivs|Seccomp"
+    call = commands(lab, f"grep -E '^({names})' /proc/self/status\ncat /proc/self/limits\n")
+    code = (
+        "import re\n"
+        f"lines = [it for it in open('/proc/self/status') if re.match('{names}', it)]\n"
+        "print(''.join(lines) + open('/proc/self/limits').read(), end='')\n"
+    )
+    assert call.stdout == lab.call(code).stdout
+    assert "Seccomp:\t2" in call.stdout
+
+
+def test_fork_bomb(make_lab: LabMaker) -> None:
+    """One that goes on behind its command is ended by taking its call back."""
+    with make_lab(unit_timeout=5, pids=64) as lab:
+        commands(lab, "x=1\n")
+        lab.checkpoint()
+        run(lab, "bomb() { bomb | bomb & }; bomb\n", "x=2; sleep 0.2\n")
+        lab.roll_back()
+        lab.checkpoint()
+        assert lab.alive()
+        assert commands(lab, "echo $x\n").stdout == "1\n"
+
+
+@pytest.fixture
+def without_bash() -> Iterator[str]:
+    """An image whose only shell is a plain `sh`."""
+    engine = docker.from_env()
+    text = f"FROM {DEFAULT_IMAGE}\nUSER 0\nRUN rm -f /bin/bash /usr/bin/bash\nUSER 1000\n"
+    image, _ = engine.images.build(fileobj=io.BytesIO(text.encode()), rm=True)
+    assert image.id is not None
+    yield image.id
+    engine.images.remove(image.id, force=True)
+
+
+@pytest.mark.docker
+def test_plain_sh(without_bash: str) -> None:
+    """Where there is no bash, `sh` does; its state cannot be saved, and that is said."""
+    with open_lab(DockerSandbox(SandboxSpec(image=without_bash))) as lab:
+        call = commands(lab, "x=5\ncd /tmp\nfalse\necho $? $x $0\n")
+        assert (call.stdout, call.stderr) == ("1 5 sh\n", "")
+        assert run(lab, "cat <<E\n$x\nE\n", "pwd\n").stdout == "5\n/tmp\n"
+        lab.checkpoint()
+        commands(lab, "x=6\n")
+        assert lab.roll_back().lost == ("variables of the shell",)
+        assert commands(lab, "echo ${x-none}\n").stdout == "none\n"

@@ -10,6 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.tools.postgres import PostgresServer, find_programs
+from tests.tools.searx import Searx, find_searx
+
+PAGES = [
+    ("Otters", "http://a.example/otters", "Sea otters hold hands while they sleep."),
+    ("Owls", "http://a.example/owls?a=1&b=2", "Owls cannot move their eyes; otters can."),
+    ("Moss", "http://a.example/moss", "Moss <b>has no</b> roots."),
+]
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +43,18 @@ def postgres(postgres_server: PostgresServer) -> PostgresServer:
         postgres_server.start()
     postgres_server.sql("DROP OWNED BY clerk", "GRANT CREATE ON SCHEMA public TO clerk")
     return postgres_server
+
+
+@pytest.fixture(scope="session")
+def searx() -> Iterator[Searx]:
+    """A searx server that knows three pages."""
+    program = find_searx()
+    if program is None:
+        assert not os.environ.get("CI"), "searx is not installed"
+        pytest.skip("searx is not installed")
+    with tempfile.TemporaryDirectory(prefix="conveyor-searx-") as name:
+        server = Searx(program, Path(name), PAGES)
+        try:
+            yield server
+        finally:
+            server.stop()

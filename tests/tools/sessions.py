@@ -11,7 +11,6 @@ from conveyor_sandbox.reports import (
     Outcome,
     Output,
     Report,
-    Restarted,
     RolledBack,
     Skipped,
     Started,
@@ -102,5 +101,5 @@ class Conversation:
     def lost(self) -> list[str]:
         """What was reported as lost."""
         return [
-            it for report in self.reports if isinstance(report, Restarted) for it in report.lost
+            it for report in self.reports if isinstance(report, RolledBack) for it in report.lost
         ]

@@ -26,6 +26,7 @@ from conveyor_sandbox.reports import (
 )
 from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.arguments import ArgumentSplitter, ArgumentUnit, Role
+from conveyor_tools.calculator import calculator
 from conveyor_tools.errors import TemporaryError, ToolError
 from conveyor_tools.function import FunctionTool, function_tool, tool
 from conveyor_tools.later import Later
@@ -51,6 +52,7 @@ class Page:
         self.seen: list[object] = []
 
     async def prepare(self) -> None:
+        await asyncio.sleep(0)
         self.seen.append("prepared")
 
     def check_argument(self, name: str, value: object) -> None:
@@ -216,9 +218,13 @@ def test_what_cannot_become_valid_is_refused_at_once(
 
 
 def test_a_tools_own_check_refuses_too() -> None:
-    """When the argument is closed."""
-    _, problem, at = cut(made(page), '{"url": "else", "method": "GET"}')
+    """When the argument is closed; where code calls, before anything is done."""
+    function = made(page)
+    _, problem, at = cut(function, '{"url": "else", "method": "GET"}')
     assert (problem, at) == ("no such host: else", len('{"url": "else"'))
+    answer = asyncio.run(function.call({"url": "else"}))
+    assert answer.failure is not None
+    assert answer.failure.message == problem
 
 
 def test_only_what_has_effects_waits_for_the_end() -> None:
@@ -289,8 +295,21 @@ def test_hooks_come_in_their_order() -> None:
         assert outcome.result == "PUT example"
         seen: list[object] = function.function.seen  # type: ignore[attr-defined]
         early, call = ("url", "example"), ("PUT", "example", "x")
-        assert {early, "prepared"} == set(seen[:2])
-        assert seen[2:] == [call, "closed"]
+        assert seen == ["prepared", early, call, "closed"]
+
+
+def test_what_was_used_is_closed_once() -> None:
+    """Whoever closes it; what was not used has nothing to give back."""
+
+    async def main() -> None:
+        function = made(page)
+        await function.close()
+        await function.call({"url": "example"})
+        await function.close()
+        await function.close()
+        assert function.function.seen == ["prepared", ("GET", "example", ""), "closed"]  # type: ignore[attr-defined]
+
+    asyncio.run(main())
 
 
 def test_a_failed_hook_fails_the_call() -> None:
@@ -333,6 +352,36 @@ def test_a_text_is_shown_as_it_is_and_data_as_json() -> None:
     function = made(give)
     assert calling(function, '{"what": "text"}', partial=True)[0].result == 'say "é"\n'
     assert calling(function, '{"what": "data"}', partial=True)[0].result == '{"é":[1]}'
+
+
+def test_a_long_answer_is_cut_visibly_and_other_data_refused() -> None:
+    """Ten megabytes do not fill the conversation, nor keep the loop from other calls."""
+
+    @tool(effects="pure", result_limit=1000)
+    def much(what: Literal["text", "list"]) -> Any:
+        """Give much."""
+        return "é" * 10_000_000 if what == "text" else [0] * 5_000_000
+
+    outcome, _ = calling(made(much), '{"what": "text"}', partial=True)
+    kept, _, more = outcome.result.rpartition("… (")
+    assert len(kept) <= 1000
+    assert int(more.removesuffix(" characters more)")) + len(kept) == 10_000_000
+    outcome, _ = calling(made(much), '{"what": "list"}', partial=True)
+    assert outcome.failure.message.startswith("its result is too large: 10000001 characters")
+
+
+@pytest.mark.parametrize("expression", ["0.1 + 0.2", "3 km in miles", "1/0", "2 x"])
+def test_the_calculator_by_itself_and_called_by_a_model(expression: str) -> None:
+    """Directly, sequentially, partially: the same result, or the same mistake."""
+    text = json.dumps({"expression": expression})
+    try:
+        direct = (calculator(expression), None)
+    except ToolError as error:
+        direct = (None, str(error))
+    for partial in (True, False):
+        outcome, told = calling(made(calculator), text, partial=partial)
+        assert (outcome.result, outcome.failure and outcome.failure.message) == direct
+        assert told[0] == ("Started", 0, None)
 
 
 def units_of(function: FunctionTool, text: str) -> list[Unit]:

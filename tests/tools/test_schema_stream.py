@@ -188,6 +188,7 @@ EXACT: list[tuple[AnySchema, list[str]]] = [
         {**INTEGER, "exclusiveMinimum": -35, "exclusiveMaximum": -5},
         [str(n) for n in range(-34, -5)],
     ),
+    ({**INTEGER, "minimum": 15, "maximum": 19}, ["15", "16", "17", "18", "19"]),
     ({**INTEGER, "minimum": 2.5, "maximum": 4.5}, ["3", "4"]),
     ({**INTEGER, "enum": [7, 12, 123, -4]}, ["7", "12", "123", "-4"]),
     ({**INTEGER, "enum": [0, 5]}, ["0", "-0", "5"]),
@@ -278,6 +279,16 @@ def test_it_is_rejected_at_the_first_character_that_decides(
         ({"type": "array", "minItems": 2}, "[1]", 2),
         ({"type": "object", "required": ["a"]}, '{"b":{}}', 7),
         ({}, '{"a":1,"a"', 9),
+        (
+            {
+                "anyOf": [
+                    {"properties": {"a": {"const": "xy"}}, "required": ["b"]},
+                    {"properties": {"a": {"const": "xz"}}},
+                ]
+            },
+            '{"a":"xy"}',
+            9,
+        ),
         ({"$ref": "#/$defs/tree"}, '{"k":1,"sub":{"k":2,"sub":{"k":"', 31),
         ({}, "tru3", 3),
         ({}, "-Inf0", 4),
@@ -374,6 +385,32 @@ def test_the_work_grows_with_the_text(make: Callable[[int], tuple[AnySchema, str
     """Calls made, in deltas of four characters, for texts three times as long."""
     few, many = (work(*make(n)) for n in (90, 270))
     assert many < 4 * few
+
+
+def test_a_pattern_is_not_tried_at_each_character_of_a_long_text() -> None:
+    """That would take the square of its length."""
+    text = '{"v":"' + "x" * 40_000 + '"}'
+    tried = work(of_value({"pattern": "^x*$"}), text) - work(of_value({"maxLength": 50_000}), text)
+    assert tried < 20_000
+
+
+def test_a_pattern_that_takes_too_long_is_given_up_in_a_long_text() -> None:
+    """It says nothing any more: a server's pattern must not hold up everything else."""
+    given_up = 0
+
+    def called(_frame: object, event: str, function: object) -> None:
+        nonlocal given_up
+        given_up += event == "c_exception" and getattr(function, "__name__", "") == "search"
+
+    stream = SchemaStream(Schema(of_value({"pattern": "^(a|aa)+$"})))
+    sys.setprofile(called)
+    try:
+        for char in '{"v":"' + "a" * 45 + "b" + "c" * 30:
+            stream.feed(char)
+    finally:
+        sys.setprofile(None)
+    assert given_up == 1
+    assert stream.problem is None
 
 
 def work(schema: AnySchema, text: str) -> int:

@@ -391,12 +391,22 @@ def test_foreign_keys_hold(tmp_path: Path) -> None:
         "CREATE TABLE later (o INT REFERENCES orders(id) DEFERRABLE INITIALLY DEFERRED)"
     )
     done = run(
-        shop, "INSERT INTO line VALUES (9)", "INSERT INTO later VALUES (9)", "SELECT 1", write=True
+        shop,
+        "INSERT INTO line VALUES (9)",
+        "INSERT INTO later VALUES (9)",
+        "DELETE FROM orders",
+        "SELECT 1",
+        write=True,
     )
     assert done.ends(1) == ["error"]
     assert shop.look("SELECT * FROM later") == []
-    assert any("FOREIGN KEY" in lost for lost in done.lost)
-    assert done.ends(3) == ["ok"]
+    assert done.lost == [
+        "what call 2 changed in the database was not kept: FOREIGN KEY constraint failed"
+    ]
+    # The next call builds on what is not there: it is told, and does not run.
+    assert done.ends(3) == ["error"]
+    assert shop.names() == ["ann", "bob"]
+    assert done.ends(4) == ["ok"]
 
 
 # What only a server has
@@ -452,7 +462,10 @@ def test_the_server_dies_before_the_commit(postgres: PostgresServer, tmp_path: P
             await asyncio.to_thread(postgres.kill)
             conversation.session.commit()
             await asyncio.to_thread(postgres.start)
-            await conversation.call(2, "SELECT 1")
+            outcome = await conversation.call(2, "SELECT 1")
+            assert outcome.failure is not None
+            assert outcome.failure.message.startswith("what call 1 changed in the database")
+            assert (await conversation.call(3, "SELECT 1")).status is Status.OK
             return conversation.lost
 
     (lost,) = asyncio.run(do())
@@ -475,6 +488,30 @@ def test_a_server_that_does_not_answer(postgres: PostgresServer, tmp_path: Path)
             assert outcome.failure is not None
             assert outcome.failure.kind in ("timeout", "connection")
             assert (await conversation.call(3, "SELECT 3")).status is Status.OK
+
+    asyncio.run(do())
+
+
+def test_no_statement_outlives_its_connection(postgres: PostgresServer, tmp_path: Path) -> None:
+    """When the program is killed, the server ends what it was doing for it."""
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+    running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = 'clerk'"
+
+    async def until(count: str) -> None:
+        while postgres.sql(running).strip() != count:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.1)
+
+    async def do() -> None:
+        tool = shop.tool(timeout=1000)
+        async with talk(tool) as conversation:
+            conversation.write(1, "SELECT pg_sleep(1000);")
+            await conversation.started(1, 0)
+            await until("1")
+            conversation.session._database.abort()  # type: ignore[attr-defined] # no goodbye
+            outcome = await conversation.ended(1)
+            assert outcome.failure is not None
+            assert outcome.failure.kind == "connection"
+            await until("0")
 
     asyncio.run(do())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class FunctionTool:
     stream_schema: Schema = field(init=False)
     """The arguments' schema, to validate a text while it is written."""
     _slots: asyncio.Semaphore = field(init=False)
+    _used: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    """Set while there may be something to give back."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stream_schema", Schema(self.signature.schema()))
@@ -92,18 +95,25 @@ class FunctionTool:
             Exception: it is not; of the tool's own code, any.
         """
         self.signature.validated(name, value)
+        self._check(name, value)
+
+    def _check(self, name: str, value: Any) -> None:
         check = self._hook("check_argument")
         if check is not None:
             check(name, value)
 
     async def prepare(self) -> None:
         """Get ready for a call: connect, import. Raises whatever the tool does."""
+        self._used.set()
         await self._run_hook("prepare")
 
-    async def take_early(self, name: str, value: Any) -> Answer:
-        """Do what can be done once an argument is closed."""
+    async def take_early(
+        self, name: str, value: Any, prepared: Awaitable[None] | None = None
+    ) -> Answer:
+        """Do what can be done once an argument is closed, after the preparation."""
 
         async def take() -> str:
+            await (prepared or self.prepare())
             await self._run_hook("on_argument", name, value)
             return "null"
 
@@ -123,6 +133,8 @@ class FunctionTool:
 
         async def call() -> str:
             args, kwargs = self.signature.bind(arguments, later)
+            for name, value in arguments.items():
+                self._check(name, value)
             await (prepared or self.prepare())
             return await self._run(args, kwargs)
 
@@ -132,8 +144,12 @@ class FunctionTool:
             return await attempted(call, Limit(self.timeout), retries)
 
     async def close(self) -> None:
-        """Give back what it holds."""
-        await self._run_hook("close")
+        """Give back what it holds, if it was used since the last time. Raises nothing."""
+        if self._used.is_set():
+            self._used.clear()
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(self.timeout):
+                    await self._run_hook("close")
 
     async def _run(self, args: list[Any], kwargs: dict[str, Any]) -> str:
         """The result as JSON, made in a thread: it may be large, and objects say how it is done."""

@@ -111,8 +111,9 @@ class HostCall:
         return partial(self._early if unit.role is Role.EARLY else self._call, unit)
 
     async def _early(self, unit: ArgumentUnit) -> Outcome:
+        self.prepare()
         ((name, value),) = unit.arguments.items()
-        return _outcome(await self._tool.take_early(name, value))
+        return _outcome(await self._tool.take_early(name, value, self._prepared))
 
     def _give(self, unit: ArgumentUnit) -> Outcome:
         for name, value in unit.arguments.items():

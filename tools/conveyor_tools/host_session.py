@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -48,9 +46,7 @@ class HostSession:
         for call in self._calls.values():
             await call.close()
         self._calls.clear()
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(self._tool.timeout):
-                await self._tool.close()
+        await self._tool.close()
 
     def _call(self, number: int) -> HostCall:
         if number not in self._calls:

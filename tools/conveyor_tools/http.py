@@ -77,6 +77,8 @@ class Http:
         for host in self._own.hosts:
             if not self._hosts.names(host):
                 raise ValueError(f"headers: {host!r} is not named under hosts")
+        if ca is not None:
+            _check(ca)
         self._ca = ca
         self._resolve = resolve
         self._transport: GuardedTransport | None = None
@@ -201,6 +203,14 @@ class Http:
         if isinstance(value, dict):
             return {self._own.hide(name): self._hidden(each) for name, each in value.items()}
         return value
+
+
+def _check(ca: Path) -> None:
+    """Raise ValueError if the file holds no certificates."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(ca)
+    except OSError as error:  # an SSLError is one
+        raise ValueError(f"ca: {ca}: {error.strerror or 'no certificates'}") from None
 
 
 @cache

@@ -147,7 +147,7 @@ def _name(url: httpx.URL) -> str:
     """
     name = url.raw_host.decode("ascii").lower().rstrip(".")
     if "%" in name:
-        raise ToolError("an address must not have a zone, and a host no percent sign")
+        raise ToolError("a host has no spaces or percent signs, an address no zone")
     if ":" in name:
         try:
             return str(ip_address(name))

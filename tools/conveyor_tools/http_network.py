@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from ipaddress import ip_address
 from typing import Any
@@ -24,6 +25,8 @@ _CONNECT_S = 5.0
 _MOST_ADDRESSES = 4
 _MOST_EARLY = 8
 """Connections made early that no request has taken."""
+_FRESH_S = 4.0
+"""Seconds for which a connection with TLS counts as open without a look."""
 
 
 async def resolve(host: str) -> list[Address]:
@@ -74,20 +77,18 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
     async def prepare(self, scheme: str, host: str, port: int) -> None:
         """Connect now, for a request that will come. What goes wrong is the request's affair."""
         key = host, port
-        if key not in self._early and len(self._early) < _MOST_EARLY:
+        if key not in self._early:
+            if len(self._early) >= _MOST_EARLY:
+                await _close(self._early.pop(next(iter(self._early))))
             work = self._connect_early(host, port, tls=scheme == "https")
             self._early[key] = asyncio.create_task(work)
-        if key in self._early:
-            await asyncio.wait([self._early[key]])
+        await asyncio.wait([self._early[key]])
 
     async def close(self) -> None:
         """Close the connections that no request has taken."""
         early, self._early = [*self._early.values()], {}
         for task in early:
-            task.cancel()
-            stream = await _opened(task)
-            if stream is not None:
-                await stream.aclose()
+            await _close(task)
 
     async def _connect_early(
         self, host: str, port: int, *, tls: bool
@@ -144,10 +145,21 @@ async def _opened(
     if task.cancelled() or task.exception() is not None:
         return None
     stream = task.result()
-    if stream.get_extra_info("is_readable"):  # a server says nothing before it is asked
+    if isinstance(stream, _Secured) and stream.is_fresh:
+        return stream
+    # A server says nothing before it is asked, but for TLS 1.3: there it sends tickets first. Then
+    # an open connection is closed here too, which costs no more than a new one.
+    if stream.get_extra_info("is_readable"):
         await stream.aclose()
         return None
     return stream
+
+
+async def _close(task: asyncio.Task[httpcore.AsyncNetworkStream]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled() and task.exception() is None:
+        await task.result().aclose()
 
 
 class _Secured(httpcore.AsyncNetworkStream):
@@ -156,6 +168,12 @@ class _Secured(httpcore.AsyncNetworkStream):
     def __init__(self, stream: httpcore.AsyncNetworkStream, host: str) -> None:
         self._stream = stream
         self._host = host
+        self._made = time.monotonic()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is too new for a server to have given it up."""
+        return time.monotonic() - self._made < _FRESH_S
 
     async def start_tls(
         self,

@@ -11,6 +11,7 @@ import httpx
 from pydantic_core import to_json
 
 from conveyor_tools.errors import ToolError
+from conveyor_tools.http_hosts import Host, port_of
 from conveyor_tools.variables import filled, variables
 
 _OURS = frozenset({
@@ -76,10 +77,14 @@ class OwnHeaders:
 
     def __init__(self, headers: Mapping[str, Mapping[str, str]]) -> None:
         """Read them. Raises ValueError."""
-        self._by_host = {
-            host.lower(): {name: filled(value) for name, value in own.items()}
+        self.hosts = list(headers)
+        """The hosts, as the task wrote them."""
+        self._by_host = [
+            (Host.parse(host), {name: filled(value) for name, value in own.items()})
             for host, own in headers.items()
-        }
+        ]
+        if any(host.domain for host, _ in self._by_host):
+            raise ValueError("headers are for one host each, not for a domain")
         self._secrets = sorted(
             {
                 secret
@@ -92,18 +97,15 @@ class OwnHeaders:
             reverse=True,
         )
 
-    @property
-    def hosts(self) -> list[str]:
-        """The hosts, as the task wrote them."""
-        return list(self._by_host)
-
     def of(self, url: httpx.URL, *, private: bool) -> dict[str, str]:
         """Those for the URL's host.
 
         Raises:
             ToolError: they would go over the network as plain text.
         """
-        own = self._by_host.get(url.netloc.decode("ascii").lower(), {})
+        name, port = url.raw_host.decode("ascii"), port_of(url)
+        covering = (own for host, own in self._by_host if host.covers(url.scheme, name, port))
+        own = next(covering, {})
         if own and url.scheme != "https" and not private:
             raise ToolError(f"{url.host} is asked with a key: that needs https://")
         return own

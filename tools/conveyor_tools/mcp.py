@@ -50,7 +50,7 @@ class McpOptions(BaseModel):
     name: str | None = Field(None, pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$")
     """What stands before the name of a tool that another one has already."""
     tools: tuple[str, ...] | None = None
-    """The only tools to take, by the server's names."""
+    """The only tools to take, by the server's names, or what becomes of these (`_` for `-`)."""
     effects: dict[str, Effects] = {}
     """What tools do, where the server's own word for it is not to be taken."""
     timeout: Seconds = 60.0
@@ -114,7 +114,10 @@ class McpServer:
 
     async def ready(self) -> None:
         """Wait until its tools are known, or known not to come, which `tools` then says."""
-        await asyncio.wait([asyncio.wrap_future(self._offered)])
+        offered = asyncio.wrap_future(self._offered)
+        await asyncio.wait([offered])
+        if not offered.cancelled():
+            offered.exception()  # it is known now; `tools` says it
 
     def tools(self, taken: Collection[str] = ()) -> list[FunctionTool]:
         """A tool of each that it offers; none has a name in `taken`. Waits until they are known.

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 from mcp import Client, MCPError
-from mcp.client.sse import sse_client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CONNECTION_CLOSED, CallToolResult, Tool
 from pydantic import ValidationError
 
 from conveyor_tools.errors import TemporaryError, ToolError, ToolLoadError
+from conveyor_tools.mcp_http import sse, streamable
 from conveyor_tools.mcp_stdio import Notes, environment, stdio
 
 if TYPE_CHECKING:
@@ -118,8 +117,8 @@ class Connection:
             return stdio(options.command, env, options.cwd, self._notes, self._end)
         assert options.url is not None
         if options.transport == "sse":
-            return sse_client(options.url, headers=dict(options.headers), timeout=options.timeout)
-        return _streamable(options.url, options.headers, options.timeout)
+            return sse(options.url, options.headers, options.timeout)
+        return streamable(options.url, options.headers, options.timeout)
 
 
 class Server:
@@ -225,12 +224,3 @@ async def _listed(client: Client) -> list[Tool]:
         cursor = page.next_cursor
         if not cursor or not page.tools or len(tools) >= _MOST_TOOLS:
             return tools
-
-
-@asynccontextmanager
-async def _streamable(
-    url: str, headers: Mapping[str, str], seconds: float
-) -> AsyncIterator[TransportStreams]:
-    client = httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(seconds), trust_env=False)
-    async with client, streamable_http_client(url, http_client=client) as streams:
-        yield streams

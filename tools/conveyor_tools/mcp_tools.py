@@ -90,12 +90,13 @@ def make_tools(
 def _wanted(options: McpOptions, tools: list[Tool]) -> list[Tool]:
     where = f"mcp: {options.label}"
     by_name = {tool.name: tool for tool in tools}
+    known_as = {_identifier(name): tool for name, tool in by_name.items()} | by_name
     for name in (*(options.tools or ()), *options.effects):
-        if name not in by_name:
+        if name not in known_as:
             known = ", ".join(clean(each, 60) for each in list(by_name)[:20])
             raise ToolLoadError(f"{where}: it has no tool {name!r} (it has {known or 'none'})")
     if options.tools is not None:
-        return [by_name[name] for name in dict.fromkeys(options.tools)]
+        return list({known_as[it].name: known_as[it] for it in options.tools}.values())
     if len(by_name) > _MOST:
         raise ToolLoadError(
             f"{where}: it has {len(by_name)} tools: name up to {_MOST} of them under tools:"
@@ -107,8 +108,9 @@ def _wanted(options: McpOptions, tools: list[Tool]) -> list[Tool]:
 
 def _effects(tool: Tool, options: McpOptions) -> Effects:
     """What the user says; else what the server does, who is believed that it only reads."""
-    if tool.name in options.effects:
-        return options.effects[tool.name]
+    for name in (tool.name, _identifier(tool.name)):
+        if name in options.effects:
+            return options.effects[name]
     reads = tool.annotations is not None and tool.annotations.read_only_hint is True
     return Effects.PURE if reads else Effects.EXTERNAL
 

@@ -38,7 +38,10 @@ class PlanTool:
     schema = text_schema("plan")
     effects = Effects.REVERSIBLE
     needs_sandbox = False
-    description = f"Runs a plan: steps that call functions, one a line, such as\n{EXAMPLE}{RULES}"
+    description = (
+        "Runs a plan: steps that call functions, each as soon as what it uses is there.\n"
+        f"The steps stand one a line, such as\n{EXAMPLE}{RULES}"
+    )
     instructions = (
         "Write a plan in one fenced block that begins with ```plan. It holds steps that call "
         f"functions, one a line, such as\n{EXAMPLE}{RULES}"

@@ -246,13 +246,13 @@ class PlanRun:
         """Nothing from the first unsettled step on counts: the outcome is its own, if it failed."""
         self._over = True
         self._outcome = outcome
+        cancelled = outcome.status is Status.CANCELLED
         for unit, running in sorted(self._steps.items()):
-            done = running.state is _State.DONE
-            if unit < self._settled or (done and outcome.status is Status.CANCELLED):
+            if unit < self._settled:
                 continue
-            if running.began and not done:
-                failed = unit == self._settled and running.state is _State.FAILED
+            failed = unit == self._settled and running.state is _State.FAILED
+            if running.began and running.state is not _State.DONE:
                 ended = outcome if failed else Outcome(Status.CANCELLED)
                 self._report(Finished(running.key, ended, running.started_at, running.ended_at))
-            else:
+            if not failed and not (running.began and cancelled):  # else the engine takes it back
                 self._report(Skipped(running.key, time.monotonic()))

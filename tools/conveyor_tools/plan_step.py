@@ -7,24 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conveyor_tools.plan_literals import (
-    BLANKS,
-    DIGITS,
-    END,
-    LINE_ENDS,
-    LONGEST_STEP_NUMBER,
-    NAME,
-    WORDS,
-    Reading,
-    StepNumbers,
-    ValueReader,
-    kind_of,
-)
+from conveyor_tools.plan_literals import BLANKS, LINE_ENDS, WORDS, ValueReader, kind_of
 from conveyor_tools.plan_schema import Parameters
+from conveyor_tools.plan_strings import DIGITS, END, NAME, Reading, StepNumbers
 from conveyor_tools.plan_values import Step, StepProblem, Value
 
 _JOIN = "join"
 """LLMCompiler's last step, which collects all results. Here, nothing has to be done for that."""
+_LONGEST_NUMBER = 4
+"""Digits of a step's number."""
 _ASIDES = {"T": "Thought:", "<": "<END_OF_PLAN>"}
 """Lines of LLMCompiler's plans that are no steps, by their first character."""
 
@@ -130,7 +121,7 @@ class StepReader(ValueReader):
             sign = "="
             yield
         number = ""
-        while self._char in DIGITS and len(number) < LONGEST_STEP_NUMBER:
+        while self._char in DIGITS and len(number) < _LONGEST_NUMBER:
             number += self._char
             yield
         if number in self._known:

@@ -22,7 +22,9 @@ _BUILT_IN = {
     "python": "conveyor_tools.python:PythonTool",
     "sql": "conveyor_tools.sql:SqlTool",
     "shell": "conveyor_tools.shell:ShellTool",
+    "files": "conveyor_tools.files:FilesTool",
     "plan": "conveyor_tools.plan:PlanTool",
+    "search": "conveyor_tools.search:Search",
     "http": "conveyor_tools.http:Http",
     "calculator": "conveyor_tools.calculator:calculator",
 }
@@ -60,8 +62,7 @@ def find_tool(
         ToolLoadError: it cannot be had, with the reason in one line.
     """
     if name in _BUILT_IN:
-        module, _, attribute = _BUILT_IN[name].partition(":")
-        return made(getattr(import_module(module), attribute), name, options, base)
+        return made(_built_in(name), name, options, base)
     point = _entry_points()[name]
     try:
         target = point.load()
@@ -73,6 +74,12 @@ def find_tool(
             f"{type(error).__name__}: {error}"
         ) from error
     return made(target, name, options, base)
+
+
+def purpose(name: str) -> str:
+    """What a tool that comes with Conveyor does, in one line, though it is not made; else empty."""
+    target = _built_in(name) if name in _BUILT_IN else None
+    return (inspect.getdoc(target) or "").partition("\n")[0] if target is not None else ""
 
 
 def made(
@@ -94,6 +101,11 @@ def made(
         raise ToolLoadError(f"{name}: {error}") from None
     except Exception as error:  # of a constructor of the tool's own
         raise ToolLoadError(f"{name}: cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _built_in(name: str) -> Any:
+    module, _, attribute = _BUILT_IN[name].partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def _entry_points() -> dict[str, EntryPoint]:

@@ -20,7 +20,7 @@ _EACH_UP_TO = 256
 _UNSURE = regex.compile(r"\(\?<?[=!]|\\[bB\d]|\(\?P=")
 """Where the start of a match does not say what may follow: looking around, and back."""
 _PATIENCE = 0.05
-"""Seconds that a pattern may take; one that takes longer says nothing."""
+"""Seconds, roughly, that a pattern may take; one that takes longer says nothing any more."""
 _SHOWN = 60
 _LISTED = 10
 
@@ -123,6 +123,8 @@ class Textual(Check):
         self._least = schema.get("minLength", 0)
         self._pattern = schema.get("pattern")
         self._regex = _compiled(self._pattern)
+        sure = self._regex is not None and not _UNSURE.search(self._regex.pattern)
+        self._tried_early = sure
         self._text = ""
         self._next_try = 1
 
@@ -132,11 +134,11 @@ class Textual(Check):
         found = []
         if self._most is not None and len(self._text) > self._most:
             found.append(Wrong(f"must have at most {self._most} characters", self._most - begun))
-        if self._regex is not None and not _UNSURE.search(self._regex.pattern):
-            while self._next_try <= len(self._text):
+        if self._tried_early:
+            while self._regex is not None and self._next_try <= len(self._text):
                 tried, grown = self._next_try, self._next_try * 5 // 4
                 self._next_try = tried + 1 if tried < _EACH_UP_TO else grown
-                if not _matches(self._regex, self._text[:tried], partial=True):
+                if not self._matches(self._text[:tried], partial=True):
                     found.append(Wrong(self._mismatch(), tried - begun - 1))
                     break
         return min(found, key=lambda wrong: wrong.index) if found else None
@@ -144,9 +146,19 @@ class Textual(Check):
     def end(self, value: Any) -> Wrong | None:
         if len(value) < self._least:
             return Wrong(f"must have at least {self._least} characters")
-        if self._regex is not None and not _matches(self._regex, value, partial=False):
+        if not self._matches(value, partial=False):
             return Wrong(self._mismatch())
         return None
+
+    def _matches(self, text: str, *, partial: bool) -> bool:
+        """Whether the pattern does; one that takes too long is given up for good."""
+        if self._regex is None:
+            return True
+        try:
+            return self._regex.search(text, partial=partial, timeout=_PATIENCE) is not None
+        except TimeoutError:
+            self._regex = None
+            return True
 
     def _mismatch(self) -> str:
         return f"must match the pattern {self._pattern}"
@@ -218,10 +230,3 @@ def _compiled(pattern: object) -> regex.Pattern[str] | None:
         return regex.compile(pattern) if isinstance(pattern, str) else None
     except regex.error:
         return None
-
-
-def _matches(pattern: regex.Pattern[str], text: str, *, partial: bool) -> bool:
-    try:
-        return pattern.search(text, partial=partial, timeout=_PATIENCE) is not None
-    except TimeoutError:
-        return True

@@ -17,6 +17,7 @@ from conveyor_tools.sql_session import SqlSession
 from conveyor_tools.tool import Session, text_schema
 
 _NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "duckdb": "DuckDB"}
+_TAGS = ("sql", "sqlite", "postgresql", "postgres", "psql", "duckdb")
 _TABLES = {
     "sqlite": "SELECT sql FROM sqlite_schema",
     "postgresql": "SELECT table_name, column_name, data_type FROM information_schema.columns "
@@ -28,8 +29,6 @@ _TABLES = {
 class SqlTool:
     """SQL; what a call changes is kept if the whole call ends well, and undone otherwise."""
 
-    name = "sql"
-    tags: tuple[str, ...] = ("sql", "sqlite", "postgresql", "postgres", "psql", "duckdb")
     language = "sql"
     argument = "query"
     needs_sandbox = False
@@ -45,6 +44,7 @@ class SqlTool:
         timeout: Annotated[float, Field(gt=0, le=86_400)] = 30.0,
         superuser: bool = False,
         folder: Path = Path(),
+        name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] = "sql",
     ) -> None:
         """Options of a task.
 
@@ -52,17 +52,20 @@ class SqlTool:
         `write`: whether statements may change it. `rows` and `characters`: how much of each
         statement's rows is shown. `timeout`: seconds for one statement. `superuser`: whether a
         PostgreSQL role may be used that no transaction holds. `folder`: what a file's path is
-        relative to; by default, where the task is.
+        relative to; by default, where the task is. `name`: what the model calls it, where a task
+        has several databases.
 
         Raises:
             ValueError: no such database is known.
         """
         self._url = DatabaseUrl(url or "sqlite://", folder)
+        self.name = name
+        self.tags: tuple[str, ...] = _TAGS if name == "sql" else (name,)
         self._write = write or self._url.is_own
         self._limits = Limits(rows, characters)
         self._timeout = timeout
         self._superuser = superuser
-        self.lane = f"sql {self._url.shown}"
+        self.lane = f"{name} {self._url.shown}"
         self.schema = text_schema(self.argument)
 
     @property
@@ -72,7 +75,7 @@ class SqlTool:
         kept = "a call is one transaction, undone if a statement fails: leave out BEGIN and COMMIT"
         may = f"It may be changed; {kept}" if self._write else "It can only be read"
         return (
-            f"Runs statements of {_NAMES[dialect]} SQL, each ended by a semicolon, and shows their "
+            f"Runs SQL statements in {_NAMES[dialect]}, each ended by a semicolon, and shows their "
             f"rows. {may}. The tables are found by {_TABLES[dialect]};"
         )
 
@@ -80,7 +83,8 @@ class SqlTool:
     def instructions(self) -> str:
         """What the model is told about it where calls are fenced blocks."""
         return (
-            "Write SQL in one fenced block that begins with ```sql. It is run for you, and you are "
+            "Write SQL in one fenced block that begins with "
+            f"```{self.name}. It is run for you, and you are "
             f"shown the rows. {self.description} When the rows answer the question, answer in "
             "words, without a block."
         )
@@ -89,7 +93,13 @@ class SqlTool:
         return SqlSplitter(self._url.dialect)
 
     def open(self, place: Place) -> Session:  # noqa: ARG002
-        return SqlSession(self._connect, self._limits, self._timeout, self._url.secret)
+        return SqlSession(
+            self._connect,
+            self._limits,
+            self._timeout,
+            write=self._write,
+            secret=self._url.secret,
+        )
 
     def _connect(self) -> Database:
         return self._url.open(write=self._write, superuser=self._superuser)

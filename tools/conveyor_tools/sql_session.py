@@ -21,7 +21,6 @@ from conveyor_sandbox.reports import (
     Outcome,
     Output,
     Report,
-    Restarted,
     RolledBack,
     Skipped,
     Started,
@@ -39,6 +38,7 @@ _PRESS = 0.2
 _GRACE = 3.0
 """Seconds that an interrupted statement may take to end before its connection is given up."""
 _UNDONE = "What this call changed was undone."
+_NOT_KEPT = "what call {} changed in the database was not kept"
 _STOPPED = Failure("interrupt", "KeyboardInterrupt", "it was stopped")
 
 
@@ -55,7 +55,8 @@ class _Call:
 class SqlSession:
     """One connection. What is asked of it is done in the order in which it was asked.
 
-    `secret` is the password, which no report may hold.
+    `write`: whether statements may change something. `secret` is the password, which no report may
+    hold.
     """
 
     def __init__(
@@ -63,16 +64,21 @@ class SqlSession:
         connect: Callable[[], Database],
         limits: Limits,
         timeout: float,
+        *,
+        write: bool = True,
         secret: str = "",
     ) -> None:
         self._connect = connect
         self._limits = limits
         self._timeout = timeout
+        self._write = write
         self._secret = secret
         self._database: Database | None = None
         self._listener: Callable[[Report], None] = lambda _: None
         self._calls: dict[int, _Call] = {}
         self._last = 0
+        self._unkept = ""
+        """What the model has yet to be told: a call that ended well was not committed."""
         self._open = False
         """Whether a transaction was begun and not ended."""
         self._todo: deque[Coroutine[Any, Any, None]] = deque()
@@ -171,6 +177,9 @@ class SqlSession:
 
     async def _begin(self, call: _Call) -> None:
         """Begin the call's transaction; a connection that was lost meanwhile is made again."""
+        if self._unkept:  # the model takes it for granted: what follows may do harm
+            unkept, self._unkept = self._unkept, ""
+            raise DatabaseFailed.because("exception", "TransactionError", unkept)
         call.begun = True
         lasting = self._database is not None
         try:
@@ -225,13 +234,16 @@ class SqlSession:
 
     def _failed(self, failure: Failure, call: _Call) -> Outcome:
         """The outcome of a statement, and so of its call."""
-        message = failure.message
-        if self._secret:
-            message = message.replace(self._secret, "***")
+        message = self._hidden(failure.message)
         status = Status.TIMEOUT if failure.kind == "timeout" else Status.ERROR
         if call.stopped.is_set():
             status = Status.CANCELLED
-        return Outcome(status, Failure(failure.kind, failure.type, f"{message}\n{_UNDONE}"))
+        if self._write:
+            message = f"{message}\n{_UNDONE}"
+        return Outcome(status, Failure(failure.kind, failure.type, message))
+
+    def _hidden(self, message: str) -> str:
+        return message.replace(self._secret, "***") if self._secret else message
 
     # The end of a call
 
@@ -265,23 +277,22 @@ class SqlSession:
         self._tell(RolledBack(number, (), time.monotonic()))
 
     async def _commit(self) -> None:
+        self._calls = {number: call for number, call in self._calls.items() if not call.over}
         try:
             if self._database is not None and self._open:
                 await self._do(self._database.commit)
                 self._open = False
         except DatabaseFailed as failed:
-            reason = self._failed(failed.failure, _Call()).failure
-            assert reason is not None
-            lost = f"what call {self._last} changed in the database ({reason.message})"
             await self._undo()
-            self._tell(Restarted(reason.message, (lost,), time.monotonic()))
-        self._calls = {number: call for number, call in self._calls.items() if not call.over}
+            if self._write:
+                why = self._hidden(failed.failure.message)
+                self._unkept = f"{_NOT_KEPT.format(self._last)}: {why}"
+                self._tell(RolledBack(self._last, (self._unkept,), time.monotonic()))
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
     """Nobody waits for what comes of it."""
-    if not task.cancelled():
-        task.exception()
+    task.cancelled() or task.exception()
 
 
 def _was_interrupted(task: asyncio.Task[Any]) -> bool:

@@ -47,9 +47,12 @@ class Post:
         self._understudy = Understudy(poller, opening["preload"], memory, self._take_over)
         self.process = self._start_afresh()
 
-    def keep(self) -> None:
+    def give(self, frame: Frame) -> None:
         """It runs something: nobody else takes over now."""
         self._understudy.dismiss()
+        self.process.send(frame["sent"])
+        if self.process.unsent:
+            self.await_room()
 
     def prepare(self) -> None:
         """There is nothing to do: one with libraries imported may get ready."""

@@ -214,7 +214,7 @@ class Shell:
         if runs:
             self.status = 0
             outcome = self._cause(wait_status, starved=starved)
-            self._end({**outcome, "restarted": "the shell ended"})
+            self._end({**outcome, "restarted": "shell"})
         return True
 
     def _cause(self, wait_status: int, *, starved: bool) -> Frame:

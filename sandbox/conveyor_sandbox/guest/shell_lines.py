@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 SCRIPT, REPORT = 500, 501
 """The shell's descriptors: of its script, until that is open, and of what it reports."""
 
+# The empty line: after an error in an `eval`, bash 5.2 misreads what follows on the next one.
 _BASH_REPORT = (
-    b"{ \\builtin printf '\\nend %s %s %s\\n%.0s' KEY "
+    b"\n{ \\builtin printf '\\nend %s %s %s\\n%.0s' KEY "
     b'"$?" "${PIPESTATUS[*]}" "$_"; } >&501 2>/dev/null\n'
 )
 _SH_REPORT = b"{ printf '\\nend %s %s %s\\n' KEY $? $?; } >/dev/fd/501 2>/dev/null\n"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections import deque
@@ -19,7 +18,6 @@ from collections import deque
 from . import files
 from .answers import check, failed, interrupted
 from .calls import Calls
-from .checks import Checks
 from .frames import LineDecoder, decode, encode
 from .guard import adopt_orphans, hide
 from .host import Host, receive
@@ -29,13 +27,14 @@ from .outputs import Outputs
 from .polling import Poller
 from .post import Post
 from .processes import ALONE, kill_all
-from .shell import Shell
+from .reaper import Reaper
+from .runners import Runners
 from .timer import Timer
 from .undo import Undo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Deque, List, Optional
+    from typing import Deque, List, Optional
 
     from .frames import Frame
 
@@ -71,12 +70,11 @@ class Supervisor:
         self._ledger = Ledger(host, self._outputs)
         self._undo = Undo(self._poller, limits)
         self._errands = 0
-        self._woken = _wake_on_signals()
-        self._poller.watch(self._woken, self._reap)
         self._poller.watch(0, self._check_lifeline)
         self._poller.watch(host.read_fd, self._hear_host)
-        self._checks = Checks()
-        self._shell = Shell(self._poller, self._outputs, opening["guard"], self._finish_unit)
+        self._runners = Runners(self._poller, self._outputs, opening["guard"], self._finish_unit)
+        self._shell = self._runners.shell
+        self._reaper = Reaper(host, self._poller, self._runners, self._hear_end)
         self._calls = Calls(opening["functions"], self._poller, self._hear_call)
         self._timer = Timer(self._calls)
         self._memory = MemoryWatch(limits["watched"])
@@ -130,8 +128,8 @@ class Supervisor:
             self._prepare_shell()
         elif op == "reply":
             self._calls.reply(frame)
-        elif op == "check" and not self._checks.begin(frame["call"], frame["text"]):
-            self._say_checked(frame["call"], "it could not be compiled")
+        elif op == "check":
+            self._reaper.check(frame["call"], frame["text"])
         elif op == "ping":
             self._host.send({"ev": "pong", "t": time.monotonic()})
         else:
@@ -183,21 +181,13 @@ class Supervisor:
             self._outputs.unit = (frame["call"], frame["index"])
         self._undo.unit_runs()
         self._sent_at = self._timer.start(self._timeout)
-        if _is_for_shell(frame):
-            self._give_shell(frame)
+        if self._runners.of(frame) is None:
+            self._post.give(frame)
             return
-        self._post.keep()
-        self._post.process.send(frame["sent"])
-        if self._post.process.unsent:
-            self._post.await_room()
-
-    def _give_shell(self, frame: Frame) -> None:
-        if frame["op"] == "end":
-            self._finish_unit(self._shell.outcome)
-            return
-        unit = {"call": frame["call"], "index": frame["index"]}
-        self._host.send({"ev": "started", **unit, "t": self._sent_at})
-        self._shell.begin(frame)
+        if frame["op"] == "run":
+            unit = {"call": frame["call"], "index": frame["index"]}
+            self._host.send({"ev": "started", **unit, "t": self._sent_at})
+        self._runners.begin(frame)
 
     def _prepare_shell(self) -> None:
         """It will be needed: where nothing is done, it gets ready."""
@@ -234,16 +224,14 @@ class Supervisor:
         self._shell.save(self._copy_worker)
 
     def _copy_worker(self) -> None:
-        companions = {self._shell.pid} if self._shell.pid is not None else set()
-        if not self._undo.begin(
-            self._post.process, self._errands, self._end_errand, companions=companions
-        ):
-            self._end_errand()
+        done, pids = self._end_errand, self._runners.pids
+        if not self._undo.begin(self._post.process, self._errands, done, companions=pids):
+            done()
 
     def _replace_worker(self, *, restore_files: bool) -> List[str]:
         lost = self._post.replace(restore_files=restore_files)
-        self._checks.forget()  # their processes are killed with all others
-        self._shell.forget()
+        self._reaper.forget_checks()  # their processes are killed with all others
+        self._runners.forget()
         return lost + self._shell.lost
 
     def _roll_back(self, call: int) -> None:
@@ -257,14 +245,10 @@ class Supervisor:
 
     def _interrupt(self, reason: str) -> None:
         if self._timer.interrupt(reason):
-            self._runner.interrupt()
+            self._interrupt_runner()
 
-    @property
-    def _runner(self) -> Any:
-        """Whose the current unit is: the shell, or the worker."""
-        current = self._current
-        in_shell = current is not None and _is_for_shell(current)
-        return self._shell if in_shell else self._post.process
+    def _interrupt_runner(self) -> None:
+        (self._runners.of(self._current) or self._post.process).interrupt()
 
     def _expire(self) -> None:
         """The time is up: interrupt; if that did not help within the grace time, kill."""
@@ -279,13 +263,14 @@ class Supervisor:
             if not self._timer.extend():
                 self._interrupt("timeout")
         elif self._timer.interrupt_again():
-            self._runner.interrupt()
-        elif self._runner is self._shell:
-            self._timer.stop_waiting()
-            self._shell.kill()
+            self._interrupt_runner()
         else:
             self._timer.stop_waiting()
-            kill_all(spared=self._undo.spared)
+            runner = self._runners.of(self._current)
+            if runner is not None:
+                runner.kill()
+            else:
+                kill_all(spared=self._undo.spared)
 
     # From the worker
 
@@ -316,7 +301,7 @@ class Supervisor:
             self._break_off("the code wrote to the interpreter's connection")
             return
         current = self._current
-        if current is None or _is_for_shell(current):
+        if current is None or self._runners.of(current) is not None:
             return
         if (answer["call"], answer["index"]) != (current["call"], current.get("index")):
             return
@@ -356,27 +341,12 @@ class Supervisor:
 
     # The worker's end
 
-    def _reap(self) -> None:
-        """Collect the dead. As first process of the namespace, all orphans are ours."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._woken, 4096)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if pid == self._post.process.pid:
-                    self._worker_died(status)
-                    return
-                if not pid:
-                    return
-                if self._shell.ended(pid, status):
-                    continue
-                checked = self._checks.ended(pid, status)
-                if checked is not None:
-                    self._say_checked(*checked)
-
-    def _say_checked(self, call: int, problem: str) -> None:
-        now = time.monotonic()
-        self._host.send({"ev": "checked", "call": call, "problem": problem, "t": now})
+    def _hear_end(self, pid: int, status: int) -> bool:
+        """A process has ended. Returns whether it was the worker."""
+        is_worker = pid == self._post.process.pid
+        if is_worker:
+            self._worker_died(status)
+        return is_worker
 
     def _worker_died(self, status: int) -> None:
         """What it was doing is lost, unless its last words say otherwise."""
@@ -423,21 +393,6 @@ class Supervisor:
     def _say_restarted(self, reason: str, lost: List[str]) -> None:
         restarted = {"ev": "restarted", "reason": reason, "lost": lost}
         self._host.send({**restarted, "t": time.monotonic()})
-
-
-def _is_for_shell(frame: Frame) -> bool:
-    return frame.get("tool") == "shell"
-
-
-def _wake_on_signals() -> int:
-    """A descriptor that can be read when a child has ended."""
-    woken, wake = os.pipe()
-    os.set_blocking(woken, False)
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return woken
 
 
 def main() -> None:

@@ -25,7 +25,10 @@ class Answer:
     hold: threading.Event | None = None
     """Waited for before what comes then."""
     then: str = "end"
-    """`end`: the body ends as it should; `drop`: the connection does; `wait`: nothing comes."""
+    """`end`: the body ends as it should; `drop`: the connection does; `wait`: nothing comes.
+
+    `hang up`: the connection ends before there is any answer.
+    """
 
 
 @dataclass
@@ -78,6 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.asked.append(Asked(self.path, headers, json.loads(body)))
         answer = self.server.answers.pop(0)
+        if answer.then == "hang up":
+            self.close_connection = True
+            return
         if answer.type.startswith("text/event-stream"):
             self._streamed(answer)
         else:

@@ -245,6 +245,14 @@ def test_a_busy_server_is_asked_again() -> None:
     assert "too many requests (busy)" in failure(busy, busy, busy)
 
 
+def test_a_connection_that_was_closed_meanwhile() -> None:
+    """Servers close those that are kept open, also just when one is used again: it is no error."""
+    hung_up = Answer(then="hang up")
+    with serving(hung_up, LLAMA_CPP) as server:
+        assert read(with_server(server, decode)).prose == "Now"
+    assert "does not speak HTTP as it should" in failure(hung_up, hung_up)
+
+
 def test_a_server_that_says_nothing() -> None:
     """Neither before its answer nor in its middle is it waited for longer than was said."""
     body = chunk({"content": "x"})

@@ -11,6 +11,7 @@ import torch
 from decoding import Decoded, respond, with_backend
 from safetensors.torch import load_file, save_file
 from tiny_models import TinyIndex
+from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from conveyor_cli.backends.base import Finish, Message, Role, Sampling
@@ -340,6 +341,20 @@ def test_event_loop_turns_while_the_model_decodes(tiny_folder: Path) -> None:
     seen = with_backend(tiny_folder, work)
     assert len(seen) == 20
     assert seen[-1] > seen[0]
+
+
+def test_the_end_of_a_call_ends_the_response(tiny_folder: Path) -> None:
+    """Where the vocabulary has Llama's token for it, which the configuration does not name."""
+
+    async def work(backend: TransformersBackend) -> frozenset[int]:
+        return backend.loaded.eos_ids
+
+    assert with_backend(tiny_folder, work) == {2}
+    tokenizer = Tokenizer.from_file(str(tiny_folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["<|eom_id|>"])
+    tokenizer.save(str(tiny_folder / "tokenizer.json"))
+    ends = with_backend(tiny_folder, work)
+    assert ends == {2, tokenizer.token_to_id("<|eom_id|>")}
 
 
 def test_label_names_model_precision_and_device(tiny_folder: Path) -> None:

@@ -47,3 +47,24 @@ def test_no_tasks(conveyor: Command) -> None:
     done = conveyor("bench", "tools")
     assert done.code == 2
     assert "name task files" in done.err
+
+
+def test_what_is_loaded_first_is_not_measured(conveyor: Command) -> None:
+    """Each task is run once more than is counted, so that no mode pays for the tool's start."""
+    conveyor.write(
+        "mytools.py",
+        "import pathlib\n"
+        "from conveyor_tools.function import tool\n"
+        '@tool(effects="pure")\n'
+        "def note() -> int:\n"
+        '    """Note that it was called."""\n'
+        "    with pathlib.Path(__file__).with_name('log').open('a') as file:\n"
+        "        file.write('.')\n"
+        "    return 43\n",
+    )
+    task(conveyor.folder, "one", "43")
+    (conveyor.folder / "script.txt").write_text(">>>\n$1 = note()\n<<<\n<<<turn>>>\n43.\n")
+    done = conveyor("bench", "tools", "one.yaml", "--runs", "2", "--trust", "--json",
+                    "-c", "tools=[plan, ./mytools.py:note]")  # fmt: skip
+    assert done.code == 0, done.err
+    assert (conveyor.folder / "log").read_text() == "." * (2 * 2 + 1)

@@ -15,6 +15,7 @@ from conveyor_cli.dialects.hermes import HermesDialect
 from conveyor_cli.dialects.llama import LlamaDialect
 from conveyor_cli.dialects.mistral import MistralDialect
 from conveyor_cli.dialects.native import NativeDialect
+from conveyor_cli.dialects.plan import PlanDialect
 from tests.cli.dialects.calls import ARGUMENTS, Part
 
 CODE = 'x = "é </tool_call> [TOOL_CALLS] ]"\nprint(x)'
@@ -66,6 +67,22 @@ FENCES = {
     "unclosed string": example("~~~py\ns = '''\n~~~\nx", "", ("python", "s = '''\n", "closed")),
     "no end": example("```python\nx = 1", "", ("python", "x = 1", "closed")),
     "reasoning": example("<think>\n```python\nno\n```\n</think>\nYes.", "\nYes."),
+}
+
+PLAN = {
+    "answer": example(f">>> {ANSWER}<<<\n", f">>> {ANSWER}<<<\n"),
+    "call": example(f"Now:\n>>>\n{CODE}\n<<<\n", "Now:\n", ("python", f"{CODE}\n", "closed")),
+    "fenced": example(f"```python\n{CODE}\n```\n", "", ("python", f"{CODE}\n", "closed")),
+    "in a string": example(
+        "- >>>\n>>>\ns = '''\n<<<\n'''\n<<< \nmore",
+        "- >>>\n",
+        ("python", "s = '''\n<<<\n'''\n", "closed"),
+    ),
+    "unclosed string": example(
+        "  >>>\n  s = '''\n  <<<\n  x", "", ("python", "s = '''\n", "closed")
+    ),
+    "no end": example(">>>\nx = 1", "", ("python", "x = 1", "closed")),
+    "reasoning": example("<think>\n>>>\nno\n<<<\n</think>\nYes.", "\nYes."),
 }
 
 HERMES = {
@@ -246,6 +263,11 @@ FORMATS = {
         lambda: FenceDialect({"python": "python", "py": "python", "sh": "shell"}, None),
         FENCES,
         ("```", "```python\n", "~~~sh\n", "'''", "<think>", "</think>", *_CHARS),
+    ),
+    "plan": Format(
+        lambda: PlanDialect({"python": "python", "sh": "shell"}, None, (), "python"),
+        PLAN,
+        (">>>", ">>>\n", "<<<", "<<<\n", "```sh\n", "```", "'''", "<think>", "</think>", *_CHARS),
     ),
     "hermes": Format(
         lambda: HermesDialect(ARGUMENTS),

@@ -24,7 +24,7 @@ LLAMA_3_2 = '<|start_header_id|>{% if tools %}{"name": …, "parameters": …}'
     [
         ("auto", None, FenceDialect),
         ("auto", "{{ messages }}", FenceDialect),
-        ("auto", "{% if tools %}<tool_call>{% endif %}", HermesDialect),
+        ("auto", "{% if tool %}<tool_call>{% endif %}", HermesDialect),
         ("auto", "{% if tools %}[TOOL_CALLS]{% endif %}", MistralDialect),
         ("auto", "{% if tools %}<|python_tag|>{% endif %}", LlamaDialect),
         ("auto", LLAMA_3_2, LlamaDialect),
@@ -60,7 +60,7 @@ def test_a_server_marks_calls_itself_unless_the_task_says_otherwise() -> None:
     assert not find_speech("fences", TOOLS, (), "", None, native=True).offered
 
 
-@pytest.mark.parametrize("name", ["mistral", "llama"])
+@pytest.mark.parametrize("name", ["hermes", "mistral", "llama"])
 def test_the_model_is_told_of_tools_once(name: DialectName) -> None:
     """By its own template, or by us where that does not do it."""
     told = find_speech(name, TOOLS, (), "", "no such thing", native=False)

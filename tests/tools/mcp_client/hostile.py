@@ -37,7 +37,7 @@ TOOLS = {
     "bad-schema": [tool("echo", inputSchema={"type": "object", "properties": {"a": {"type": 5}}})],
     "remote-schema": [
         tool("echo", inputSchema={
-            "type": "object", "properties": {"text": {"$ref": "http://127.0.0.1:1/schema"}},
+            "type": "object", "properties": {"text": {"$ref": f"http://127.0.0.1:{sys.argv[-1]}/schema"}},
         })
     ],
     "huge-schema": [
@@ -127,9 +127,11 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         ignore = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(3600)"
-        for own_session in (False, True):  # the second one is a daemon's way
-            subprocess.Popen([sys.executable, "-c", ignore, sys.argv[2]],
-                             start_new_session=own_session)  # fmt: skip
+        child = [sys.executable, "-c", ignore, sys.argv[2]]
+        subprocess.Popen(child)
+        subprocess.Popen(child, start_new_session=True)
+        daemon = f"import subprocess; subprocess.Popen({child!r}, start_new_session=True)"
+        subprocess.run([sys.executable, "-c", daemon], check=True)  # its parent ends at once
     if MODE == "floods-stderr":
         sys.stderr.write("noise\n" * 1_000_000)
     for line in sys.stdin:

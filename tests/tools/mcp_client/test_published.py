@@ -76,6 +76,16 @@ def test_of_a_server_that_writes_no_tool_is_pure() -> None:
     assert run(limited) == {"git_log": Effects.PURE, "git_diff": Effects.PURE}
 
 
+def test_tools_are_named_as_the_server_does_or_as_python_would() -> None:
+    async def work() -> dict[str, Effects]:
+        options: dict[str, Any] = {"tools": ["get-sum", "get_sum", "get_tiny_image"],
+                                   "effects": {"get_sum": "external"}}  # fmt: skip
+        async with started(published("mcp-server-everything"), **options) as tools:
+            return {name: tool.effects for name, tool in tools.items()}
+
+    assert run(work) == {"get_sum": Effects.EXTERNAL, "get_tiny_image": Effects.REVERSIBLE}
+
+
 def test_the_users_word_on_effects_counts() -> None:
     async def work() -> dict[str, Effects]:
         said = {"get_current_time": "external"}

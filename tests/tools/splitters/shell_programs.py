@@ -10,7 +10,8 @@ PROGRAMS = {
     "lines": "echo a\necho b; echo c\n\n# comment\n  echo d # more\n",
     "no newline": "echo a\necho b",
     "quotes": "echo 'a\nb' \"c\nd\" $'e\\'\nf' \"g \\\" \n\"\necho h\n",
-    "comment marks": "echo a#b '#' $# ${#x} \\# # c\necho x#y\"z\"#w #\n",
+    "comment marks": "echo a # \\\necho b # \\\\\n"
+    "echo a#b '#' $# ${#x} \\# # c\necho x#y\"z\"#w #\n",
     "operators": "a &&\nb ||\n\n# c\nc |\nd |&\ne\nf && \\\ng\n",
     "background": "a &\nb & c\nd&\n",
     "continuation": "echo a \\\n  b \\\n  c\nec\\\nho d\ni\\\nf true; then\n  a\nfi\n",
@@ -21,8 +22,9 @@ PROGRAMS = {
     "braces": "{ a\n b; }\n{ a; } 2>&1 | b\necho } {\nfor x in a; { echo\n}\n{a,b}\n",
     "subshell": "(a\nb)\n( (a); b ) && c\n((a); b)\n(( x = 1 +\n2 ))\n((x)) && y\n",
     "case": "case $x in\na) b ;;\n(c|d) e;& *) f\n;;& g\\)|'h') ;;\nesac\n"
-    "case x in esac\ncase a in b) case c in d) e;; esac;; esac\n",
-    "in as a word": "case in in in) in;; esac\nfor in in in in; do in; done\n",
+    "case x in esac\ncase a in b) case c in d) e;; esac;; esac\n"
+    "case a in b) case c in\nd) e;;\nesac\nf;;\nesac\n",
+    "in as a word": "case x in in) a;; (in) b;; esac\nfor x in in in; do a; done\n",
     "functions": "f() { a\n}\nf () (a\n)\nf()\n\n# c\n{ a; }\nfunction g { a\n}\n"
     "function h ()\n{ a; }\nfunction i ( a )\nf() if a; then b\nfi\nf() { a; } > x\n",
     "condition": "[[ a == b ]]\n[[ a &&\n b ]]\n"

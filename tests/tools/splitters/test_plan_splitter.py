@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import Effects
-from conveyor_tools.plan_literals import END, StepNumbers
 from conveyor_tools.plan_step import StepReader
+from conveyor_tools.plan_strings import END, StepNumbers
 from conveyor_tools.plan_values import Reference, Step, Template
 from conveyor_tools.splitters.base import Unit
 from conveyor_tools.splitters.plan import PlanSplitter

@@ -19,7 +19,7 @@ from tests.tools.splitters.programs import chopped
 from tests.tools.splitters.shell_programs import INVALID, PROGRAMS, programs, scripts, texts
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is the judge")
-_MANY_LINES = 60
+_MANY_LINES = 12
 """From so many lines on, a unit is not looked at line by line."""
 
 
@@ -46,6 +46,11 @@ def is_complete(text: str, shell: str = "bash") -> bool:
     return checked.returncode == 0 and b"here-document" not in checked.stderr
 
 
+def is_joined(line: str) -> bool:
+    """Whether the next line goes on with this one. Comments of these texts begin after a blank."""
+    return line.endswith("\\") and not line.endswith("\\\\") and " #" not in line
+
+
 def expected_releases(text: str) -> list[int]:
     """The newlines at which what was not released yet is complete, and more than comments."""
     found: list[int] = []
@@ -54,7 +59,7 @@ def expected_releases(text: str) -> list[int]:
         lines = text[start:end].split("\n")
         if all(not line.strip(" \t") or line.lstrip(" \t").startswith("#") for line in lines):
             continue
-        if not text[:end].endswith("\\\n") and is_complete(text[start:end]):
+        if not is_joined(lines[-2]) and is_complete(text[start:end]):
             found.append(end)
             start = end
     return found
@@ -96,6 +101,15 @@ def test_release_of_examples(name: str) -> None:
     check_lines(text, found)
 
 
+@pytest.mark.skipif(shutil.which("dash") is None, reason="dash is the judge")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_plain_shell_agrees(name: str) -> None:
+    """A text that dash knows is cut into what dash finds complete, too."""
+    text = PROGRAMS[name]
+    if is_complete(text, "dash"):
+        assert all(is_complete(unit.text, "dash") for unit in units([text]))
+
+
 @pytest.mark.parametrize("name", INVALID)
 def test_invalid_examples(name: str) -> None:
     """What is complete before the invalid place is released, whatever follows."""
@@ -132,7 +146,7 @@ def test_may_end(text: str, may: bool) -> None:  # noqa: FBT001
 
 
 @given(programs())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_generated_programs(program: str) -> None:
     """Nested commands are released where bash finds them complete."""
     check_chopping(program)
@@ -141,7 +155,7 @@ def test_generated_programs(program: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_text(data: st.DataObject) -> None:
     """Chopping is invisible and nothing is lost, whatever the text."""
     text = data.draw(texts() | programs())
@@ -152,7 +166,7 @@ def test_any_text(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 def test_truncate_forgets(data: st.DataObject) -> None:
     """After `truncate` all is as if the rest had never come."""
     text = data.draw(texts() | programs())
@@ -185,7 +199,7 @@ def sample(count: int) -> list[Path]:
     return random.Random(5).sample(found, min(count, len(found)))
 
 
-@pytest.mark.parametrize("path", sample(12), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sample(6), ids=lambda path: path.name)
 def test_scripts_of_this_machine(path: Path) -> None:
     """Real scripts are cut where bash says."""
     check_script(path)

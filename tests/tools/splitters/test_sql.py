@@ -135,7 +135,7 @@ def test_lines_and_blanks() -> None:
 @pytest.mark.parametrize(
     ("dialect", "text", "told"),
     [
-        ("postgresql", "select 1; \\d orders\n", "command of a database's shell"),
+        ("postgresql", "select 1; \\d orders\n", "command of a database's shell, not SQL"),
         ("sqlite", ".tables\n", "sqlite_schema"),
         ("duckdb", ".tables\n", "SHOW TABLES"),
         ("postgresql", "copy orders (a, b) from stdin;", "INSERT"),

@@ -30,6 +30,7 @@ http {{
   fastcgi_temp_path {folder}/fastcgi; scgi_temp_path {folder}/scgi; uwsgi_temp_path {folder}/uwsgi;
   server {{
     listen 127.0.0.1:{tls} ssl; listen 127.0.0.1:{plain};
+    ssl_protocols TLSv1.3;  # its servers speak first: session tickets
     ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
     root {folder}/pages; default_type text/plain;
     keepalive_timeout 60s;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -217,6 +218,9 @@ def test_a_key_is_not_sent_in_plain_text() -> None:
         ({"hosts": ["127.1"]}, "not a host"),
         ({"methods": ["FETCH"]}, "'FETCH'"),
         ({"headers": {"api.test": {"X-Key": "a"}}}, "not named under hosts"),
+        ({"hosts": ["*.a.test"], "headers": {"*.a.test": {"X-Key": "a"}}}, "one host each"),
+        ({"ca": Path("nowhere.pem")}, "ca: nowhere.pem: No such file"),
+        ({"ca": Path(__file__)}, "ca: .*: "),
         ({"hosts": ["a.test"], "headers": {"a.test": {"X": "${NET_NOT_SET}"}}}, "NET_NOT_SET"),
     ],
 )

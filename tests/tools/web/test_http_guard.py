@@ -217,6 +217,23 @@ def test_a_redirect_to_a_named_host_that_is_private_is_refused_at_its_address() 
     assert run(work) == ["127.0.0.1"]
 
 
+def test_a_server_does_not_choose_where_a_read_goes_next() -> None:
+    """`*` lets the model ask any host, which the user is asked about; not a server."""
+
+    async def work() -> tuple[list[str], dict[str, Any]]:
+        head = b"HTTP/1.1 302 Go\r\nLocation: http://x.test/\r\nContent-Length: 0\r\n\r\n"
+        async with rude(head) as server:
+            names = {"api.test": ["127.0.0.1"], "x.test": ["8.8.8.8"]}
+            hosts = [f"api.test:{server.port}", "*"]
+            async with Client(names, hosts=hosts, private=True) as http:
+                answer = await http.get(f"http://api.test:{server.port}/")
+                return http.wire.tried, answer
+
+    tried, answer = run(work)
+    assert tried == ["127.0.0.1"]
+    assert answer["note"] == "the redirect was not followed: the task does not name x.test"
+
+
 def test_what_follows_a_host_does_not_make_it_another() -> None:
     """`api.test.evil.test` and `evilapi.test` are not `api.test`, nor below `*.pages.test`."""
     for name in ("api.test.evil.test", "evilapi.test", "pages.test", "xpages.test", "api.tes"):

@@ -40,6 +40,8 @@ _RISKY = (
     "the task connects as a superuser, or as a role that may run programs or reach files of the "
     "server, which no transaction undoes: use an ordinary role, or set the option `superuser`"
 )
+_NOTICE_OUR_END = "SET client_connection_check_interval = '1s'"
+"""So that a statement does not outlive a program that was killed."""
 _FORBIDDEN = ("25006", "42501")
 _CANCELLED = "57014"
 _LOST = "the connection to the server was lost"
@@ -66,6 +68,8 @@ class PostgresDatabase:
         if not superuser and self._value(_IS_RISKY) == "t":
             self.close()
             raise DatabaseFailed.because("denied", "PermissionError", _RISKY)
+        with contextlib.suppress(DatabaseFailed):  # servers before 14 cannot
+            self._value(_NOTICE_OUR_END)
 
     def begin(self) -> None:
         # A transaction cannot be made to write any more once it has seen a snapshot.

@@ -98,11 +98,15 @@ class SqliteDatabase:
         code, word = statement(text, self.dialect)
         self._refused = ""
         self._own = False
+        before = self._connection.total_changes
         try:
             with _closing(self._connection.cursor()) as cursor:
                 cursor.execute(code)
                 if cursor.description is None:
-                    return Answer(_status(word, cursor.rowcount))
+                    changed = self._connection.total_changes - before
+                    return Answer(
+                        _status(word, changed if cursor.rowcount < 0 else cursor.rowcount)
+                    )
                 columns = [column[0] for column in cursor.description]
                 rows, more = first_rows((map(as_text, row) for row in cursor), limits)
                 return Answer("", columns, rows, more)
@@ -162,6 +166,6 @@ class _closing:  # noqa: N801 - as contextlib names it
 
 
 def _status(word: str, count: int) -> str:
-    if word in ("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH") and count >= 0:
+    if word in ("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"):
         return f"{word}: {count} row{'' if count == 1 else 's'}"
     return f"{word}: done"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from conveyor_sandbox.reports import Failure
 from conveyor_tools.declaration import Effects
-from conveyor_tools.plan_literals import END, StepNumbers
 from conveyor_tools.plan_schema import Parameters, StepTool
 from conveyor_tools.plan_step import StepReader
+from conveyor_tools.plan_strings import END, StepNumbers
 from conveyor_tools.plan_values import Step, StepProblem, references
 from conveyor_tools.splitters.base import Unit
 

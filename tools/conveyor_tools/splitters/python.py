@@ -22,6 +22,7 @@ import re
 from enum import Enum, auto
 
 from conveyor_tools.splitters.base import AcceptsAll, Unit
+from conveyor_tools.splitters.lines import count_lines
 from conveyor_tools.splitters.logical_line import (
     LOOKBEHIND,
     LogicalLine,
@@ -158,11 +159,11 @@ class PythonSplitter(AcceptsAll):
 
     def _unit(self, text: str) -> Unit:
         """The next unit. Its text ends with its code, unless it is blank."""
-        ended = _lines(text)
+        ended = count_lines(text)
         first = self._first_line
         last = first + ended - (text[-1] in "\r\n")
         if self._code is not None and self._code > self._start:
-            first += _lines(text[: self._code - self._start])
+            first += count_lines(text[: self._code - self._start])
         unit = Unit(self._count, text, self._first_line, (first, last), blank=self._code is None)
         self._count += 1
         self._start += len(text)
@@ -283,11 +284,3 @@ class PythonSplitter(AcceptsAll):
             if not self._open:
                 self._close(text, pos, self._mark)
         self._begin_line()
-
-
-def _lines(text: str) -> int:
-    """How many lines end in the text, as CPython counts them."""
-    count = text.count("\n")
-    if "\r" in text:
-        count += text.count("\r") - text.count("\r\n")
-    return count

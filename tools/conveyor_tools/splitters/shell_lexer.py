@@ -16,10 +16,15 @@ from conveyor_tools.splitters.shell_quotes import Quotes
 _BLANKS = re.compile(r"[ \t]*")
 _REST = re.compile(r"[^ \t\n;&|<>()'\"\\`$]*")
 """The rest of a word, as far as it is plain."""
+_VARIABLE = r"\$\w++|\$\{\w++\}"
 _RUN = re.compile(
-    r"(?:[ \t]++|[^ \t\n;&|<>()'\"\\`$#][^ \t\n;&|<>()'\"\\`$]*+|'[^']*+'|\"[^\"\\$`]*+\")*+"
+    r"(?:[ \t]++|[^ \t\n;&|<>()'\"\\`$#][^ \t\n;&|<>()'\"\\`$]*+"
+    rf"|'[^']*+'|\"(?:[^\"\\$`]++|{_VARIABLE})*+\"|{_VARIABLE})*+"
 )
-"""Whole words and blanks, where no word means anything."""
+"""Words and blanks, where no word means anything. Strings that end in the text at hand, and names
+of variables, are part of it: this is faster."""
+_FIRST = re.compile(r"([\w./-]++)[ \t]++(?=[^ \t\n(])")
+"""A plain word that may mean something, and another one after it on the line. Faster, too."""
 _GLOBS = "?*+@!"
 """Before a parenthesis, they make a pattern of it."""
 
@@ -67,8 +72,15 @@ class ShellLexer(Quotes):
     # Commands
 
     def _code(self, text: str, pos: int) -> int | None:
-        free = self.level.state in FREE and not self.level.redirects
-        end = self._free_words(text, pos) if free else self._plain_word(text, pos)
+        level = self.level
+        if level.state in FREE and not level.redirects:
+            end = self._free_words(text, pos)
+        elif not self.in_word and (first := _FIRST.match(text, pos)):
+            level.word(first.group(1), quoted=False)
+            self.met_code = True
+            return first.end()
+        else:
+            end = self._plain_word(text, pos)
         if end > pos:
             return end
         char = text[pos]

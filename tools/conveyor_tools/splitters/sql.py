@@ -189,7 +189,10 @@ class SqlSplitter:
     def _code_token(self, text: str, pos: int, char: str) -> int | None:
         if self._code is None:
             if char in self._rules.commands:
-                self._refuse(f"{char}… is a command of a database's shell: {self._rules.hint}")
+                self._refuse(
+                    f"what begins with {char} is a command of a database's shell, not SQL: "
+                    f"{self._rules.hint}"
+                )
             self._code = self._offset + pos
             if self._code_start is None:
                 self._code_start = self._code

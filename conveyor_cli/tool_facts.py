@@ -1,0 +1,121 @@
+"""What is to be known of a tool: for lists, for its own page, and how a model calls it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from conveyor_tools.argument_tool import ArgumentTool
+from conveyor_tools.function import FunctionTool
+from conveyor_tools.tool import Tool
+
+_UNITS = {"python": "statements", "sql": "statements", "shell": "commands", "plan": "steps"}
+"""What calls of tools are cut into, whose text is code."""
+_EXAMPLES = {
+    "python": "print(6 * 7)",
+    "sql": "SELECT 1;",
+    "shell": "ls",
+    "plan": '$1 = calculator("6 * 7")',
+}
+_BY_TYPE: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
+
+
+class ToolFacts:
+    """The facts of one tool."""
+
+    def __init__(self, tool: Tool) -> None:
+        self.tool = tool
+        self.function: FunctionTool | None = (
+            tool.function if isinstance(tool, ArgumentTool) else None
+        )
+
+    @property
+    def units(self) -> str:
+        """What its calls are cut into."""
+        if self.tool.argument is not None:
+            return _UNITS.get(self.tool.name, "whole")
+        early = self.function is not None and (
+            self.function.declaration.ready_when is not None or self.function.early
+        )
+        return "arguments" if early else "whole"
+
+    @property
+    def starts(self) -> str:
+        """When a call of it starts, in partial mode."""
+        if self.tool.argument is not None:
+            return f"each of the {self.units} as soon as it is written"
+        if self.tool.effects.value != "pure":
+            asks = " and is allowed" if self.tool.effects.value == "external" else ""
+            return f"when the call is complete{asks}"
+        ready = self.function.declaration.ready_when if self.function is not None else None
+        if ready is None:
+            return "when its arguments are complete"
+        return f"when {' and '.join(sorted(ready))} {'is' if len(ready) == 1 else 'are'} written"
+
+    @property
+    def summary(self) -> str:
+        """What it does, in a sentence."""
+        first = self.tool.description.strip().partition("\n")[0]
+        end = first.find(". ")
+        return first if end < 0 else first[: end + 1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        declared = self.function.declaration if self.function is not None else None
+        return {
+            "name": self.tool.name,
+            "description": self.tool.description,
+            "effects": self.tool.effects.value,
+            "units": self.units,
+            "starts": self.starts,
+            "runs": "in the sandbox" if self.tool.needs_sandbox else "on this machine",
+            "lane": self.tool.lane,
+            "schema": self.tool.schema,
+            "ready_when": sorted(declared.ready_when) if declared and declared.ready_when else None,
+            "timeout": declared.timeout if declared else None,
+            "retries": declared.retries if declared else None,
+            "calls": self.calls(),
+        }
+
+    def calls(self) -> dict[str, str]:
+        """How a model writes a call of it, by dialect."""
+        name, arguments = self.tool.name, self.example
+        text = json.dumps(arguments, ensure_ascii=False)
+        inner = str(arguments[self.tool.argument]) if self.tool.argument is not None else text
+        call = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
+        parameters = json.dumps({"name": name, "parameters": arguments}, ensure_ascii=False)
+        tag = self.tool.tags[0] if self.tool.tags else name
+        found = {
+            "fences": f"```{tag}\n{inner}\n```",
+            "hermes": f"<tool_call>\n{call}\n</tool_call>",
+            "mistral": f"[TOOL_CALLS] [{call}]",
+            "llama": parameters,
+            "native": json.dumps({"function": {"name": name, "arguments": text}}),
+        }
+        if self.function is not None:
+            given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+            found["in python"] = f"{name}({given})"
+            found["in a plan"] = f"$1 = {name}({given})"
+        return found
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """Arguments that it might be given."""
+        if self.tool.argument is not None:
+            return {self.tool.argument: _EXAMPLES.get(self.tool.name, "…")}
+        schema = self.tool.schema
+        properties: Mapping[str, Any] = schema.get("properties", {})
+        wanted = schema.get("required") or list(properties)[:1]
+        return {name: _value(properties.get(name, {})) for name in wanted}
+
+
+def _value(schema: Mapping[str, Any]) -> Any:
+    """A value that a schema might mean."""
+    for key in ("const", "default"):
+        if key in schema:
+            return schema[key]
+    for key in ("enum", "examples"):
+        if schema.get(key):
+            return schema[key][0]
+    return _BY_TYPE.get(str(schema.get("type")), "…")

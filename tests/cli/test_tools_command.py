@@ -1,0 +1,161 @@
+"""`conveyor tools`: what there is, and trying a tool without a model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.command import Command
+
+TOOLS = '''
+from conveyor_tools.function import tool
+
+@tool(effects="external")
+async def send(to: str) -> str:
+    """Send a mail."""
+    return f"sent to {to}"
+'''
+
+
+DESK = '''
+import pathlib
+from conveyor_tools.function import tool
+
+def note(text):
+    with pathlib.Path(__file__).with_name("log").open("a") as file:
+        file.write(f"{text}\\n")
+
+@tool(effects="pure")
+class Desk:
+    """Sit at a desk."""
+
+    async def prepare(self) -> None:
+        note("ready")
+
+    async def __call__(self, hours: int) -> None:
+        note(hours)
+
+    async def close(self) -> None:
+        note("close")
+'''
+
+
+@pytest.fixture
+def sender(conveyor: Command) -> str:
+    conveyor.write("mytools.py", TOOLS)
+    return "./mytools.py:send"
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+def test_tools_are_listed(conveyor: Command, columns: str) -> None:
+    """With what they do, however narrow the terminal."""
+    done = conveyor("tools", "list", COLUMNS=columns)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert all(len(line) <= int(columns) for line in lines)
+    (calculator,) = [line.split() for line in lines if line.startswith("calculator")]
+    assert calculator[:4] == ["calculator", "pure", "arguments", "here"]
+    (python,) = [line.split() for line in lines if line.startswith("python ")]
+    assert python[:4] == ["python", "reversible", "statements", "sandbox"]
+
+
+def test_the_tools_of_a_task_are_listed(conveyor: Command, sender: str) -> None:
+    """Its own ones, once they are trusted."""
+    task = conveyor.write("task.yaml", f"prompt: hi\ntools: [calculator, {sender}]\n")
+    refused = conveyor("tools", "list", "--task", task, stdin="")
+    assert refused.code == 2
+    assert f"task.yaml:2: tools: {conveyor.folder}/mytools.py:send" in refused.only_complaint
+    done = conveyor("tools", "list", "--task", task, "--trust", "--json")
+    assert [(it["name"], it["effects"]) for it in done.json] == [
+        ("calculator", "pure"),
+        ("send", "external"),
+    ]
+
+
+def test_a_tool_is_shown(conveyor: Command) -> None:
+    """Its schema, when it starts, and a call in each dialect."""
+    done = conveyor("tools", "show", "calculator", "--json")
+    known = done.json
+    assert known["schema"]["required"] == ["expression"]
+    assert (known["ready_when"], known["effects"]) == (["expression"], "pure")
+    assert known["calls"]["fences"].startswith('```calculator\n{"expression": ')
+    assert json.loads(known["calls"]["hermes"].split("\n")[1])["name"] == "calculator"
+    page = conveyor("tools", "show", "calculator")
+    assert "starts      when expression is written" in page.out
+    assert conveyor("tools", "show", "python").out.count("```python") == 1
+
+
+def test_a_tool_is_tried(conveyor: Command) -> None:
+    """The result on standard output, and nothing else there; it starts before the call ends."""
+    text = '{"expression": "1/4"' + " " * 100 + "}"
+    done = conveyor("tools", "try", "calculator", text, "--rate", "200")
+    assert (done.code, done.out) == (0, "0.25\n"), done.err
+    assert "1.0 started" in done.err
+    for mode, early in (("partial", True), ("sequential", False)):
+        report = conveyor("tools", "try", "calculator", text, "--rate", "200", "--mode", mode,
+                          "--json").json  # fmt: skip
+        (call,) = report["calls"]
+        began = call["units"][0]["started_at"] < report["metrics"]["per_turn"][0]["decode_s"]
+        assert began is early
+
+
+def test_what_is_wrong_with_arguments_is_said(conveyor: Command) -> None:
+    """In one line, and decoding has stopped there."""
+    done = conveyor("tools", "try", "calculator", '{"expr": 1' + " " * 400 + "}", "--rate", "500")
+    assert done.code == 1
+    assert "calculator: rolled back: no argument is called 'expr" in done.complaint
+    assert "decode     stopped: unit failed" in done.err
+    assert done.out == ""
+
+
+@pytest.mark.docker
+def test_code_is_tried_from_standard_input(conveyor: Command) -> None:
+    """It is a text, not JSON."""
+    done = conveyor("tools", "try", "python", "-", stdin='print("a")\n6 * 7')
+    assert (done.code, done.out) == (0, "a\n42\n")
+
+
+def test_an_external_tool_needs_approval(conveyor: Command, sender: str) -> None:
+    """Of someone at a terminal."""
+    args = ["tools", "try", sender, '{"to": "bob"}', "--trust", "--rate", "500"]
+    denied = conveyor(*args, stdin="")
+    assert denied.code == 1
+    assert "send: error: send needs the user's approval" in denied.complaint
+    for key, code, words in (("y", 0, "sent to bob"), ("n", 1, "the user did not allow")):
+        typed = conveyor.terminal(*args, "--plain", size=(120, 40))
+        typed.until('Allow the code to call send {"to": "bob"}? [y/N]')
+        typed.type(key)
+        assert typed.wait() == code
+        assert words in typed.terminal.text
+
+
+def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:
+    """And the next call begins anew; so does a run without any sandbox."""
+    conveyor.write("mytools.py", DESK)
+    call = '<tool_call>\n{"name": "Desk", "arguments": {"hours": 2}}\n</tool_call>'
+    script = conveyor.script(call, "a", call, "b")
+    done = conveyor("repl", "--script", script, "--trust", "-c", "model.dialect=hermes",
+                    "-c", "tools=['./mytools.py:Desk']", stdin="hi\n/reset\nhi\n")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "a"
+    assert (conveyor.folder / "log").read_text().split() == ["ready", "2", "close"] * 2
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["try", "nope", "{}"], "no tool is called 'nope' (there is: python,"),
+        (["show", "nope"], "no tool is called 'nope'"),
+        (["try", "calculator", "{}", "--rate", "0"], "--rate: must be more than 0"),
+        (["try", "./none.py:f", "{}", "--trust"], "./none.py:f: there is no such file"),
+        (["try", "calculator", "{}", "-c", "tools=[python]"], "no tool is called 'calculator'"),
+        (["list", "--task", "none.yaml"], "there is no such task file"),
+        (["try", "calculator"], "TEXT"),
+    ],
+)
+def test_wrong_arguments_are_one_line(conveyor: Command, args: list[str], words: str) -> None:
+    """And exit code 2."""
+    done = conveyor("tools", *args, stdin="")
+    assert done.code == 2
+    assert words in done.only_complaint

@@ -1,0 +1,126 @@
+"""Mutants of the tools that read data: the cutting of SQL, databases, search."""
+
+from __future__ import annotations
+
+from tests.mutants_mutant import Mutant
+
+_TOOLS = "tools/conveyor_tools"
+_SPLITTER = f"{_TOOLS}/splitters/sql.py"
+_CUTS = ("tests/tools/splitters/test_sql.py",)
+_SQL = "tests/tools/test_sql.py"
+_SEARCH = "tests/tools/test_search.py"
+
+DATA = [
+    Mutant(
+        "sql: a dash at the end may begin a comment",
+        _SPLITTER,
+        'if char in "-/" and not self._final',
+        'if char in "" and not self._final',
+        _CUTS,
+    ),
+    Mutant(
+        "sql: strings with backslashes",
+        _SPLITTER,
+        "self._escaping = char ==",
+        "self._escaping = False and char ==",
+        _CUTS,
+    ),
+    Mutant(
+        "sql: the end of a dollar quote may come in pieces",
+        _SPLITTER,
+        "len(text) - len(self._closer) + 1)",
+        "len(text) - 1)",
+        _CUTS,
+    ),
+    Mutant(
+        "sql: END ends a trigger only after a semicolon",
+        f"{_TOOLS}/splitters/sql_grammar.py",
+        'if word == "END" and self._ended == ";" else',
+        'if word == "END" else',
+        _CUTS,
+    ),
+    Mutant(
+        "sql: the model's COMMIT is not ours, prepared before",
+        f"{_TOOLS}/databases/sqlite.py",
+        "cached_statements=0",
+        "cached_statements=99",
+        (_SQL, "-k", "not_the_models and sqlite"),
+    ),
+    Mutant(
+        "sql: SQLite's pragmas cannot be set",
+        f"{_TOOLS}/databases/sqlite.py",
+        "case sqlite3.SQLITE_PRAGMA if one not in _PRAGMAS or (two and one in _TAKE_NO_VALUE):",
+        "case sqlite3.SQLITE_PRAGMA if one not in _PRAGMAS and not two:",
+        (_SQL, "-k", "no_way_out and sqlite"),
+    ),
+    Mutant(
+        "sql: DuckDB reaches no other file",
+        f"{_TOOLS}/databases/duck.py",
+        '"enable_external_access": "false"',
+        '"enable_external_access": "true"',
+        (_SQL, "-k", "no_way_out and duckdb"),
+    ),
+    Mutant(
+        "sql: a read-only transaction stays so",
+        f"{_TOOLS}/databases/postgresql.py",
+        'self._value("SELECT count(*) FROM pg_class WHERE false")',
+        "pass",
+        (_SQL, "-k", "no_way_out and postgresql"),
+    ),
+    Mutant(
+        "sql: superusers are refused",
+        f"{_TOOLS}/databases/postgresql.py",
+        "if not superuser and",
+        "if superuser and",
+        (_SQL, "-k", "superuser"),
+    ),
+    Mutant(
+        "sql: a failed call is undone",
+        f"{_TOOLS}/sql_session.py",
+        "if call.begun and call.outcome.ends_call:",
+        "if call.begun and call.stopped.is_set():",
+        (_SQL, "-k", "undone_as_a_whole and sqlite"),
+    ),
+    Mutant(
+        "sql: a password is told to nobody",
+        f"{_TOOLS}/sql_session.py",
+        'message.replace(self._secret, "***") if self._secret else message',
+        "message",
+        (_SQL, "-k", "password"),
+    ),
+    Mutant(
+        "sql: what was not kept is told",
+        f"{_TOOLS}/sql_session.py",
+        "        if self._unkept:",
+        "        if False:",
+        (_SQL, "-k", "foreign_keys"),
+    ),
+    Mutant(
+        "search: words are no operators",
+        f"{_TOOLS}/searching/folder.py",
+        "f'\"{word}\"' for word",
+        "word for word",
+        (_SEARCH, "-k", "operators"),
+    ),
+    Mutant(
+        "search: what changed is read again",
+        f"{_TOOLS}/searching/folder.py",
+        "if known.pop(document.path, None) == facts:",
+        "if known.pop(document.path, None):",
+        (_SEARCH, "-k", "changes"),
+    ),
+    Mutant(
+        "search: as many as are wanted",
+        f"{_TOOLS}/search.py",
+        "return found[: await limit]",
+        "await limit\n        return found",
+        (_SEARCH, "-k", "is_direct"),
+    ),
+    Mutant(
+        "search: no answer is read without end",
+        f"{_TOOLS}/searching/web.py",
+        "if size > _LONGEST_ANSWER:",
+        "if size < 0:",
+        (_SEARCH, "-k", "wrong_answers"),
+    ),
+]

@@ -1,0 +1,106 @@
+"""Mutants of plans: steps, what they wait for, which failure counts; metrics and rows of graphs."""
+
+from __future__ import annotations
+
+from tests.mutants_mutant import Mutant
+
+_TOOLS = "tools/conveyor_tools"
+_STEPS = ("tests/tools/splitters/test_plan_splitter.py",)
+_RUN = ("tests/tools/test_plan.py",)
+_METRICS = ("tests/cli/engine/test_metrics.py",)
+_CHART = ("tests/cli/views/test_chart.py",)
+_BLOCKS = ("tests/cli/dialects/test_plan_blocks.py",)
+
+PLAN = [
+    Mutant(
+        "plan: a CR LF that is cut in two is one",
+        f"{_TOOLS}/splitters/plan.py",
+        'self._held = "\\r" if text.endswith("\\r") else ""',
+        'self._held = ""',
+        _STEPS,
+    ),
+    Mutant(
+        "plan: effects that depend on a result are not known",
+        f"{_TOOLS}/splitters/plan.py",
+        "known = not any(references(step.arguments))",
+        "known = True",
+        _STEPS,
+    ),
+    Mutant(
+        "plan: an effect waits for all before it",
+        f"{_TOOLS}/splitters/plan.py",
+        "after, external = tuple(self._steps.values()), True",
+        "external = True",
+        _RUN,
+    ),
+    Mutant(
+        "plan: the tool itself judges its arguments",
+        f"{_TOOLS}/plan_schema.py",
+        "            self._tool.check(name, value)\n",
+        "            pass\n",
+        _STEPS,
+    ),
+    Mutant(
+        "plan: a string's own ${ can be written",
+        f"{_TOOLS}/plan_strings.py",
+        'if text[-1:] == ["$"]:',
+        'if text[-1:] == ["$$"]:',
+        _STEPS,
+    ),
+    Mutant(
+        "plan: what stands behind a failure does not begin",
+        f"{_TOOLS}/plan_run.py",
+        "self._first_failed is not None and unit > self._first_failed",
+        "False",
+        _RUN,
+    ),
+    Mutant(
+        "plan: a gap is a step that may still come",
+        f"{_TOOLS}/plan_run.py",
+        "        if self._closed:\n            behind",
+        "        if self._steps:\n            behind",
+        _RUN,
+    ),
+    Mutant(
+        "plan: what was stopped did not fail",
+        f"{_TOOLS}/plan_run.py",
+        "ended = outcome if failed else Outcome(Status.CANCELLED)",
+        "ended = outcome",
+        _RUN,
+    ),
+    Mutant(
+        "plan: a longer block is closed by as many marks",
+        "conveyor_cli/dialects/plan.py",
+        '"<" * len(opening[2])',
+        '"<<<"',
+        _BLOCKS,
+    ),
+    Mutant(
+        "metrics: pure calls wait for none before them",
+        "conveyor_cli/engine/metrics.py",
+        "-math.inf if call.pure else calls_over",
+        "calls_over",
+        _METRICS,
+    ),
+    Mutant(
+        "metrics: an effect waits for its call, in the ideal too",
+        "conveyor_cli/engine/metrics.py",
+        "closed(unit) if unit.external else unit.ready_at",
+        "unit.ready_at",
+        _METRICS,
+    ),
+    Mutant(
+        "chart: bars side by side stand in rows",
+        "conveyor_cli/views/stacking.py",
+        "end <= unit.started_at + _SLACK",
+        "end <= unit.started_at + 9",
+        _CHART,
+    ),
+    Mutant(
+        "chart: what ran for nothing is marked",
+        "conveyor_cli/engine/timeline.py",
+        "case UnitSkipped() if unit.finished_at is not None:",
+        "case UnitSkipped() if unit.undone:",
+        _CHART,
+    ),
+]
