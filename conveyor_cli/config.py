@@ -102,6 +102,12 @@ class Settings:
             task = Task.model_validate(self.merged)
         except ValidationError as error:
             raise UsageError(self._explain(error)) from None
+        kind = ("sandbox", "kind")
+        if task.sandbox.kind == "unsafe" and not self.is_users_own(kind):
+            raise UsageError(
+                f"{self.origin(kind)}: sandbox.kind: unsafe is no task's to choose: say "
+                "--sandbox unsafe yourself"
+            )
         layer = self._layer(("tools",))
         base = layer.folder if layer is not None else None
         tools = [

@@ -207,14 +207,18 @@ def cold(
 @app.command()
 def jupyter(
     sandbox: options.SandboxKind = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="NAME", help="An image with ipykernel, for both.")
+    ] = None,
     units: Annotated[int, typer.Option(min=10, help="Statements that count.")] = 300,
     *,
     json: Json = False,
 ) -> None:
-    """A statement's round trip, to a sandbox and to a Jupyter kernel on this machine.
+    """A statement's round trip, to a sandbox and to a Jupyter kernel.
 
-    From sending `x = 1` until its end is told. The kernel (ipykernel, jupyter_client, to be
-    installed beside Conveyor) is an ordinary process, no sandbox.
+    From sending `x = 1` until its end is told. With --image the kernel runs in a container of the
+    same image, without a network; else, or if ipykernel is installed beside Conveyor, on this
+    machine as an ordinary process. Both need jupyter_client beside Conveyor.
     """
     import asyncio
     from json import dumps
@@ -225,7 +229,10 @@ def jupyter(
     from conveyor_cli.bench.start import measure_round_trips
     from conveyor_cli.compose import sandbox_maker
 
-    make = sandbox_maker(_task(sandbox).sandbox)
+    asked = _task(sandbox).sandbox
+    if image is not None:
+        asked = asked.model_copy(update={"kind": "docker", "image": image})
+    make = sandbox_maker(asked)
 
     def row(what: str, ready: float, trips: list[float]) -> dict[str, object]:
         p50, p99 = (round(quantiles(trips, n=100)[it] * 1000, 3) for it in (49, 98))
@@ -233,9 +240,12 @@ def jupyter(
 
     ready = median(asyncio.run(measure_cold(make)) for _ in range(3))
     rows = [row(make().kind, ready, asyncio.run(measure_round_trips(make(), units)))]
-    if kernel.is_installed():
-        rows.append(row("jupyter kernel", *kernel.measure_kernel(units)))
-    else:
+    if image is not None and kernel.is_installed(kernel=False):
+        contained = kernel.measure_contained_kernel(image, asked.limits(), units)
+        rows.append(row("jupyter kernel, same image", *contained))
+    if kernel.is_installed(kernel=True):
+        rows.append(row("jupyter kernel, no sandbox", *kernel.measure_kernel(units)))
+    elif len(rows) == 1:
         typer.echo("no Jupyter kernel to compare with: pip install ipykernel jupyter_client",
                    err=True)  # fmt: skip
     if json:

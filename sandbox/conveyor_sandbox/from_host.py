@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,10 @@ _TOOLS = """
 """.split()  # noqa: SIM905 - a hundred words read better without quotes
 _TOOL_FOLDERS = "/usr/bin:/bin:/usr/local/bin"
 
+# config, config-*: what is needed to link programs against Python, tens of megabytes.
 _LEFT_OUT = {
-    "__pycache__", "dist-packages", "ensurepip", "idlelib", "lib2to3", "site-packages", "test",
-    "tests", "tkinter", "turtledemo",
+    "__pycache__", "config", "config-*", "dist-packages", "ensurepip", "idlelib", "lib2to3",
+    "site-packages", "test", "tests", "tkinter", "turtledemo",
 }  # fmt: skip
 _LEFT_OUT_MODULES = re.compile(r"(_test|_xxtest|xx|_ctypes_test|_tkinter)")
 
@@ -208,9 +210,7 @@ def _site_packages() -> Path:
 def _files(folder: Path, left_out: set[str]) -> Iterable[Path]:
     """The files below a folder, in order. Links to files count as files: they may lead outside."""
     for where, folders, names in os.walk(folder):
-        # config-*: what is needed to link programs against Python, tens of megabytes.
-        folders[:] = sorted(it for it in folders if it not in left_out | {"config"})
-        folders[:] = [it for it in folders if not it.startswith("config-")]
+        folders[:] = sorted(it for it in folders if not any(fnmatch(it, no) for no in left_out))
         for name in sorted(names):
             path = Path(where, name)
             if path.is_file() and path.suffix not in {".a", ".pyc"}:

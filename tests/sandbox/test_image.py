@@ -352,12 +352,17 @@ def test_a_dockerfile_image_of_today_is_current() -> None:
 
 
 def test_packages_are_packed(client: docker.DockerClient, name: str) -> None:
-    """From the package index, compiled, and named in the image's labels. Needs the index."""
+    """From the package index, whole, compiled, and named in the image's labels. Needs the index."""
     told: list[str] = []
-    made = image.build_from_host(client, name, lambda text, _: told.append(text), ["six"])
+    made = image.build_from_host(
+        client, name, lambda text, _: told.append(text), ["six", "traitlets"]
+    )
     assert made.packages.startswith("six==")
     assert any("six" in text for text in told)
-    program = "import six, os; print(os.path.exists(six.__cached__), six.__file__)"
+    # A folder of that name is left out of the standard library, and of nothing else.
+    program = (
+        "import six, os, traitlets.config as c; print(os.path.exists(c.__cached__), c.__file__)"
+    )
     said = _run(made, "python3", "-c", program)
     assert said.startswith("True /usr/")
 
