@@ -11,13 +11,13 @@ import importlib.util
 import json
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conveyor_cli.errors import UsageError
+from conveyor_sandbox.owner import OWNER_LABEL, owned_tempdir, owner_label
 
 if TYPE_CHECKING:
     from conveyor_sandbox.sandbox import Limits
@@ -101,7 +101,7 @@ def _await_sockets(folder: Path, image: str) -> None:
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
     """Where its sockets are; it is another user there."""
-    folder = Path(tempfile.mkdtemp(prefix="conveyor-kernel-"))
+    folder = owned_tempdir()
     folder.chmod(0o777)
     try:
         yield folder
@@ -119,6 +119,7 @@ def _container(image: str, limits: Limits, folder: Path) -> Iterator[None]:
             ["-m", "ipykernel_launcher", "-f", f"{_SEEN_AT}/connection.json"],
             entrypoint=["python3"],
             detach=True,
+            labels={OWNER_LABEL: owner_label()},  # `sandbox prune` finds it if we are killed
             user="1000:1000",
             environment={"HOME": "/tmp"},  # noqa: S108 - the container's
             network_mode="none",
