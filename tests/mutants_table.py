@@ -15,6 +15,7 @@ from tests.mutants_shell import SHELL
 from tests.mutants_speech import SPEECH
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
+_COUNT = "tools/conveyor_tools/splitters/lines.py"
 _LINES = "tools/conveyor_tools/splitters/logical_line.py"
 _FENCES = "conveyor_cli/dialects/fences.py"
 _CALL = "conveyor_cli/engine/call.py"
@@ -123,9 +124,7 @@ SPLITTER = [
         "        if text.strip():\n            units.append(self._unit(text))",
         CUTS,
     ),
-    Mutant(
-        "lines end with CR LF", _SPLITTER, 'text.count("\\r") - text.count("\\r\\n")', "0", CUTS
-    ),
+    Mutant("lines end with CR LF", _COUNT, 'text.count("\\r") - text.count("\\r\\n")', "0", CUTS),
     Mutant("time is linear", _SPLITTER, "kept = max(0, pos - LOOKBEHIND)", "kept = 0", COST),
     Mutant(
         "brackets hold a line open",
@@ -327,8 +326,8 @@ GUEST = [
     Mutant(
         "an answer is for one unit only",
         f"{_GUEST}/supervisor.py",
-        'if current is None or (answer["call"], answer["index"]) != (',
-        'if current is None or (answer["call"], None) == (',
+        'if (answer["call"], answer["index"]) != (',
+        'if (answer["call"], None) == (',
         guest("forged"),
     ),
     Mutant(
@@ -451,9 +450,9 @@ START = [
     ),
     Mutant(
         "start: a unit comes before imports",
-        f"{_GUEST}/supervisor.py",
-        "        self._post.keep()\n        self._current = frame\n",
-        "        self._current = frame\n",
+        f"{_GUEST}/post.py",
+        "        self._understudy.dismiss()\n        self.process.send",
+        "        self.process.send",
         ("tests/sandbox/test_preload.py", "-k", "local and nothing_more"),
     ),
     Mutant(
