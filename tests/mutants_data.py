@@ -7,7 +7,7 @@ from tests.mutants_mutant import Mutant
 _TOOLS = "tools/conveyor_tools"
 _SPLITTER = f"{_TOOLS}/splitters/sql.py"
 _CUTS = ("tests/tools/splitters/test_sql.py",)
-_SQL = "tests/tools/test_sql.py"
+_SQL = "tests/tools/test_sql_tool.py"
 _SEARCH = "tests/tools/test_search.py"
 
 DATA = [
