@@ -26,7 +26,7 @@ def asking(show: Callable[[str], None]) -> Ask:
     async def ask(tool: str, arguments: str) -> bool:
         what = one_line(f"{tool} {arguments}")
         what = what if len(what) <= _SHOWN else f"{what[:_SHOWN]}…"
-        show(f"Allow the code to call {what}? [y/N]")
+        show(f"Allow the model to call {what}? [y/N]")
         try:
             return await _yes_pressed()
         finally:

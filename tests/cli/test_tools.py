@@ -290,7 +290,7 @@ def asked(conveyor: Command, *args: str) -> Typed:
     """A run on a terminal, at its question."""
     code = "print(send('bob'))\nprint(send('eve'))"
     typed = conveyor.terminal(*arguments(conveyor, code), *args, size=(100, 30))
-    typed.until('Allow the code to call send {"to":"bob"}? [y/N]')
+    typed.until('Allow the model to call send {"to":"bob"}? [y/N]')
     return typed
 
 
@@ -298,7 +298,7 @@ def test_the_user_is_asked_on_a_terminal(conveyor: Command) -> None:
     """One call at a time; y allows, n does not, what is neither is no answer."""
     typed = asked(conveyor, "-c", "early_stop=false")
     typed.type("xy")
-    typed.until('Allow the code to call send {"to":"eve"}? [y/N]')
+    typed.until('Allow the model to call send {"to":"eve"}? [y/N]')
     typed.type("xn")
     assert typed.wait() == 0
     assert log(conveyor) == ["send bob"]
@@ -310,7 +310,7 @@ def test_all_asks_for_pure_tools_too(conveyor: Command) -> None:
     """Where the task says so."""
     args = [*arguments(conveyor, "weather('Oslo')"), "-c", "approve=all"]
     typed = conveyor.terminal(*args, size=(100, 30))
-    typed.until('Allow the code to call weather {"city":"Oslo","days":1}? [y/N]')
+    typed.until('Allow the model to call weather {"city":"Oslo","days":1}? [y/N]')
     typed.type("\r")
     typed.wait()
     assert log(conveyor) == []
