@@ -25,7 +25,8 @@ def asking(show: Callable[[str], None]) -> Ask:
 
     async def ask(tool: str, arguments: str) -> bool:
         what = one_line(f"{tool} {arguments}")
-        what = what if len(what) <= _SHOWN else f"{what[:_SHOWN]}…"
+        if len(what) > _SHOWN:
+            what = f"{what[:_SHOWN]}… ({len(what) - _SHOWN} characters more)"
         show(f"Allow the model to call {what}? [y/N]")
         try:
             return await _yes_pressed()
