@@ -12,7 +12,7 @@ help:
 	@echo "make demo       install, fetch the default model, run tasks/quickstart.yaml"
 	@echo "make test       the tests of every change"
 	@echo "make test-failed those that failed last, alone"
-	@echo "make test-full  these and the long ones"
+	@echo "make test-full  these and the long ones; some need root, runsc and openssh-server"
 	@echo "make mutants    break one thing at a time; fails if no test notices"
 	@echo "make check      ruff, strict mypy, import direction, links of the docs"
 	@echo "make image      build the sandbox image from this machine's Python"
