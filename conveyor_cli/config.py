@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from conveyor_cli.errors import UsageError
 from conveyor_cli.task import LONGEST_NAME, Task, task_paths
 from conveyor_cli.views.text import safe
+from conveyor_tools.wording import wording
 
 Path_ = tuple[str, ...]
 _PREFIX = "CONVEYOR_"
@@ -124,29 +125,8 @@ class Settings:
         where = self.origin(path)
         if first["type"] == "missing":  # it stands nowhere: say which file lacks it
             where = next((layer.source for layer in self._layers if layer.lines), "task")
-        text = _WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return f"{where}: {'.'.join(path) or 'task'}: {text[:1].lower()}{text[1:]}{more}"
-
-
-_WORDS = {
-    "extra_forbidden": "unknown field",
-    "missing": "is missing",
-    "model_type": "must hold fields, as in {field: value}",
-    "dict_type": "must hold fields, as in {field: value}",
-    "tuple_type": "must be a list, as in [value, value]",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "int_type": "must be a whole number",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "string_type": "must be text (put it in quotes)",
-    "string_unicode": "must be text in UTF-8",
-    "string_too_short": "must not be empty",
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "path_type": "must be a path",
-}
+        return f"{where}: {'.'.join(path) or 'task'}: {wording(first)}{more}"
 
 
 def read_task(path: Path, text: str | None = None) -> Layer:

@@ -22,10 +22,11 @@ _BY_TYPE: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array
 
 
 class ToolFacts:
-    """The facts of one tool."""
+    """The facts of one tool. `options`: what a task can say of it, in words."""
 
-    def __init__(self, tool: Tool) -> None:
+    def __init__(self, tool: Tool, options: str = "") -> None:
         self.tool = tool
+        self.options = options
         self.function: FunctionTool | None = (
             tool.function if isinstance(tool, ArgumentTool) else None
         )
@@ -75,6 +76,7 @@ class ToolFacts:
             "ready_when": sorted(declared.ready_when) if declared and declared.ready_when else None,
             "timeout": declared.timeout if declared else None,
             "retries": declared.retries if declared else None,
+            "options": self.options,
             "calls": self.calls(),
         }
 

@@ -12,7 +12,7 @@ from conveyor_cli.tool_facts import ToolFacts
 from conveyor_cli.toolbox import Toolbox, open_toolbox
 from conveyor_cli.views.text import one_line, safe
 from conveyor_tools.errors import ToolLoadError
-from conveyor_tools.registry import find_tool, installed_tools, purpose, tool_names
+from conveyor_tools.registry import find_tool, installed_tools, options_told, purpose, tool_names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -116,6 +116,10 @@ def _lines(facts: ToolFacts) -> Iterator[str]:
     if known["timeout"] is not None:
         again = f", tried again {known['retries']} times at most" if known["retries"] else ""
         yield f"timeout     {known['timeout']:g} s{again}"
+    if known["options"]:
+        yield ""
+        yield "options, which a task gives it"
+        yield from _indented(known["options"])
     yield ""
     yield "arguments"
     yield from _indented(json.dumps(known["schema"], indent=2, ensure_ascii=False))
@@ -123,6 +127,12 @@ def _lines(facts: ToolFacts) -> Iterator[str]:
         yield ""
         yield f"a call, {dialect}"
         yield from _indented(call)
+
+
+def page_of_options(name: str, problem: str) -> str:
+    """What is known of a tool that cannot be made without options."""
+    lines = (f"{name}: {purpose(name)}", "", problem, "", *_indented(options_told(name)))
+    return safe("\n".join(lines))
 
 
 def _indented(text: str) -> Iterator[str]:

@@ -80,14 +80,24 @@ def show(
     import asyncio
     import json
 
-    chosen, toolbox = _open(name, task, set_, {}, trust=trust)
+    from conveyor_tools.registry import options_told
+
+    try:
+        chosen, toolbox = _open(name, task, set_, {}, trust=trust)
+    except UsageError as error:
+        if as_json or task or set_ or not options_told(name):
+            raise
+        from conveyor_cli.tool_listing import page_of_options
+
+        typer.echo(page_of_options(name, str(error).rpartition("tools: ")[2]))
+        return
 
     async def find() -> ToolFacts:
         from conveyor_cli.tool_facts import ToolFacts
 
         try:
             await toolbox.start()
-            return ToolFacts(toolbox.tools[_called(name, chosen, toolbox)])
+            return ToolFacts(toolbox.tools[_called(name, chosen, toolbox)], options_told(name))
         finally:
             await toolbox.close()
 

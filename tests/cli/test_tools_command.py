@@ -86,6 +86,16 @@ def test_a_tool_is_shown(conveyor: Command) -> None:
     assert conveyor("tools", "show", "python").out.count("```python") == 1
 
 
+def test_options_are_shown(conveyor: Command) -> None:
+    """Beside the tool; alone, where it cannot be made without them."""
+    assert "`write`: whether statements may change it" in conveyor("tools", "show", "sql").out
+    shown = conveyor("tools", "show", "search")
+    assert shown.code == 0
+    assert "Searches for words" in shown.out
+    assert "give one of its options" in shown.out
+    assert "`searxng`: the URL" in shown.out
+
+
 def test_a_tool_is_tried(conveyor: Command) -> None:
     """The result on standard output, and nothing else there; it starts before the call ends."""
     text = '{"expression": "1/4"' + " " * 100 + "}"

@@ -24,6 +24,7 @@ from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import Effects, FunctionTool
 from conveyor_tools.side_loop import SideLoop
 from conveyor_tools.variables import filled
+from conveyor_tools.wording import wording
 
 if TYPE_CHECKING:
     from conveyor_tools.mcp_server import Offered, Server
@@ -92,8 +93,7 @@ def read_options(written: Mapping[str, Any], base: Path | None = None) -> McpOpt
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, ("mcp", *first["loc"])))
-        message = first["msg"].removeprefix("Value error, ")
-        raise ToolLoadError(f"{place}: {message}") from None
+        raise ToolLoadError(f"{place}: {wording(first)}") from None
     if options.command is None or base is None:
         return options
     return options.model_copy(update={"cwd": base / (options.cwd or Path()).expanduser()})

@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
+from conveyor_tools.wording import wording
+
 
 def make(cls: type, options: Mapping[str, Any], base: Path | None) -> Any:
     """An instance of the class. Paths among the options are relative to `base`.
@@ -51,7 +53,7 @@ def _told(error: ValidationError, names: list[str]) -> str:
         return f"it has no option {place!r} (options: {', '.join(names)})"
     if first["type"] == "missing":
         return f"the option {place!r} is missing"
-    return f"option {place}: {first['msg']}"
+    return f"option {place}: {wording(first)}"
 
 
 def _based(value: Any, base: Path | None) -> Any:

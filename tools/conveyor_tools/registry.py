@@ -82,6 +82,16 @@ def purpose(name: str) -> str:
     return (inspect.getdoc(target) or "").partition("\n")[0] if target is not None else ""
 
 
+def options_told(name: str) -> str:
+    """What a task can say of a tool that comes with Conveyor, in words; empty if nothing."""
+    target = _built_in(name) if name in _BUILT_IN else None
+    if not inspect.isclass(target) or "__init__" not in vars(target):
+        return ""
+    told = (inspect.getdoc(target.__init__) or "").partition("\nRaises:")[0]
+    told = told.removeprefix("Options of a task").lstrip(":. \n").strip()
+    return f"{told[:1].upper()}{told[1:]}"
+
+
 def made(
     target: Any, name: str, options: Mapping[str, Any] | None = None, base: Path | None = None
 ) -> Tool | FunctionTool:
