@@ -90,7 +90,7 @@ def test_options_are_what_the_constructor_says(tmp_path: Path) -> None:
     [
         ("notes", None, "notes: the option 'folder' is missing"),
         ("notes", {"folder": "x", "size": 1}, "notes: it has no option 'size' (options: folder, "),
-        ("notes", {"folder": "x", "limit": "y"}, "notes: option limit: Input should be a valid"),
+        ("notes", {"folder": "x", "limit": "y"}, "notes: option limit: must be a whole number"),
         ("notes", {"folder": "x", "limit": 100}, "cannot be made: OSError: too many files"),
         ("calculator", {"digits": 3}, "calculator: it takes no options: only classes do"),
         ("python", {"version": 3}, "python: it has no option 'version': it takes none"),
