@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 _START = 30.0
 """Seconds a container has to say hello."""
-_STOP = 5.0
-"""Seconds it has to be gone after we hung up."""
+_STOP = 10.0
+"""Seconds it has to be gone after we hung up; an engine that comes back is slow at first."""
 
 _T = TypeVar("_T")
 
@@ -253,7 +253,7 @@ class DockerSandbox:
         Again and again for a while: an engine that is just coming back may refuse, or be away.
         """
         from docker.errors import APIError, NotFound  # noqa: PLC0415
-        from requests import RequestException, Timeout  # noqa: PLC0415
+        from requests import RequestException  # noqa: PLC0415
 
         client, self._client = self._client, None
         container, self._container = self._container, None
@@ -264,10 +264,10 @@ class DockerSandbox:
             while container is not None and time.monotonic() < given_up:
                 try:
                     client.api.remove_container(container, force=True)
-                except (NotFound, Timeout):
+                except NotFound:
                     return
-                except (APIError, RequestException):
-                    time.sleep(0.02)  # its removal is under way, mostly
+                except (APIError, RequestException):  # its removal is under way, mostly
+                    time.sleep(0.02)
 
 
 class _StoppedError(Exception):
