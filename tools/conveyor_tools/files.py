@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from conveyor_sandbox.client import GuestClient
-from conveyor_sandbox.reports import Report, UnitKey
+from conveyor_sandbox.reports import UnitKey
 from conveyor_tools.arguments import ArgumentSplitter, ArgumentUnit
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import Effects, function_tool, tool
+from conveyor_tools.guest_session import GuestSession
 from conveyor_tools.place import Place
 from conveyor_tools.splitters.base import Splitter, Unit
 
@@ -102,17 +101,8 @@ class FilesTool:
         return FilesSession(place.guest)
 
 
-class FilesSession:
+class FilesSession(GuestSession):
     """Operations on the workspace of one run, whose undo takes them back."""
-
-    def __init__(self, guest: GuestClient) -> None:
-        self._guest = guest
-
-    def listen(self, listener: Callable[[Report], None]) -> None:
-        self._guest.listen(listener)
-
-    def prepare(self, call: int) -> None:
-        """The workspace is there."""
 
     def run(self, key: UnitKey, unit: Unit) -> None:
         assert isinstance(unit, ArgumentUnit)
@@ -120,15 +110,3 @@ class FilesSession:
 
     def end(self, call: int) -> None:
         self._guest.end(call, "files")
-
-    def cancel(self, call: int) -> None:
-        self._guest.cancel(call)
-
-    def roll_back(self, call: int) -> None:
-        self._guest.roll_back(call)
-
-    def commit(self) -> None:
-        self._guest.checkpoint()
-
-    async def close(self) -> None:
-        """The workspace ends with its sandbox."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from conveyor_sandbox.client import GuestClient
-from conveyor_sandbox.reports import Report, UnitKey
+from conveyor_sandbox.reports import UnitKey
 from conveyor_tools.function import Effects
+from conveyor_tools.guest_session import GuestSession
 from conveyor_tools.place import Place
 from conveyor_tools.splitters.base import Splitter, Unit
 from conveyor_tools.splitters.python import PythonSplitter
@@ -43,32 +41,11 @@ class PythonTool:
         return PythonSession(place.guest)
 
 
-class PythonSession:
+class PythonSession(GuestSession):
     """The interpreter of one run, with its workspace."""
-
-    def __init__(self, guest: GuestClient) -> None:
-        self._guest = guest
-
-    def listen(self, listener: Callable[[Report], None]) -> None:
-        self._guest.listen(listener)
-
-    def prepare(self, call: int) -> None:
-        """The interpreter is there."""
 
     def run(self, key: UnitKey, unit: Unit) -> None:
         self._guest.run(key, unit.text, unit.line)
 
     def end(self, call: int) -> None:
         self._guest.end(call)
-
-    def cancel(self, call: int) -> None:
-        self._guest.cancel(call)
-
-    def roll_back(self, call: int) -> None:
-        self._guest.roll_back(call)
-
-    def commit(self) -> None:
-        self._guest.checkpoint()
-
-    async def close(self) -> None:
-        """The interpreter ends with its sandbox."""

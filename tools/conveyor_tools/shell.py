@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from conveyor_sandbox.client import GuestClient
-from conveyor_sandbox.reports import Report, UnitKey
+from conveyor_sandbox.reports import UnitKey
 from conveyor_tools.function import Effects
+from conveyor_tools.guest_session import GuestSession
 from conveyor_tools.place import Place
 from conveyor_tools.splitters.base import Splitter, Unit
 from conveyor_tools.splitters.shell import OpenUnit, ShellSplitter
@@ -42,14 +40,8 @@ class ShellTool:
         return ShellSession(place.guest)
 
 
-class ShellSession:
+class ShellSession(GuestSession):
     """The shell of one run. It shares its sandbox, and so all undo, with the interpreter."""
-
-    def __init__(self, guest: GuestClient) -> None:
-        self._guest = guest
-
-    def listen(self, listener: Callable[[Report], None]) -> None:
-        self._guest.listen(listener)
 
     def prepare(self, call: int) -> None:  # noqa: ARG002 - one shell serves all
         self._guest.prepare_shell()
@@ -59,15 +51,3 @@ class ShellSession:
 
     def end(self, call: int) -> None:
         self._guest.end(call, "shell")
-
-    def cancel(self, call: int) -> None:
-        self._guest.cancel(call)
-
-    def roll_back(self, call: int) -> None:
-        self._guest.roll_back(call)
-
-    def commit(self) -> None:
-        self._guest.checkpoint()
-
-    async def close(self) -> None:
-        """The shell ends with its sandbox."""
