@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
-from typing import Any, SupportsIndex
-
 import pytest
 
 from conveyor_cli.bench.split import measure, texts
 from conveyor_tools.splitters.python import PythonSplitter
-from tests.tools.splitters.feeding import pieces
+from tests.tools.splitters.cost import calls, copied
 
 SIZE = 20_000
 FIELDS = "x = f'''" + "{a['b']:{w}} \\N{DIGIT ONE} ''\n" * 400 + "'''\n"
@@ -27,48 +23,13 @@ TEXTS = {
 }
 
 
-class Watched(str):
-    """A text that notes how many of its characters are copied."""
-
-    __slots__ = ()
-    copied = 0
-
-    def __getitem__(self, key: SupportsIndex | slice) -> str:
-        part = Watched(super().__getitem__(key))
-        Watched.copied += len(part)
-        return part
-
-    def __radd__(self, other: str) -> str:
-        Watched.copied += len(other) + len(self)
-        return Watched(str(other) + str(self))
-
-
-def calls(text: str, chunk: int) -> int:
-    """How many functions are called, C functions included, while the text is split."""
-    count = 0
-
-    def profile(_frame: FrameType, event: str, _arg: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    splitter = PythonSplitter()
-    sys.setprofile(profile)
-    try:
-        for piece in pieces(text, chunk):
-            splitter.feed(piece)
-        splitter.flush()
-    finally:
-        sys.setprofile(None)
-    return count
-
-
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("chunk", [1, 4, 10**6])
 def test_calls_grow_with_the_text(name: str, chunk: int) -> None:
     """Twice the text takes at most about twice the calls."""
     text = TEXTS[name]
-    half = calls(text[: len(text) // 2], chunk)
-    assert calls(text, chunk) < 2.3 * half + 200
+    half = calls(PythonSplitter(), text[: len(text) // 2], chunk)
+    assert calls(PythonSplitter(), text, chunk) < 2.3 * half + 200
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -76,12 +37,7 @@ def test_calls_grow_with_the_text(name: str, chunk: int) -> None:
 def test_characters_are_copied_a_few_times(name: str, chunk: int) -> None:
     """No more is copied than a few times the text, however long it is."""
     text = TEXTS[name]
-    Watched.copied = 0
-    splitter = PythonSplitter()
-    for piece in pieces(text, chunk):
-        splitter.feed(Watched(piece))
-    splitter.flush()
-    assert 0 < Watched.copied < 8 * len(text)
+    assert 0 < copied(PythonSplitter(), text, chunk) < 8 * len(text)
 
 
 @pytest.mark.parametrize("name", ["literal table", "string of column-0 lines"])
@@ -89,7 +45,9 @@ def test_characters_are_copied_a_few_times(name: str, chunk: int) -> None:
 def test_one_large_statement_costs_no_more(name: str, chunk: int) -> None:
     """A statement of 100 kB takes no more calls a character than many small ones."""
     large, small = texts(100_000)[name], texts(100_000)["small statements"]
-    assert calls(large, chunk) / len(large) <= calls(small, chunk) / len(small)
+    assert calls(PythonSplitter(), large, chunk) / len(large) <= calls(
+        PythonSplitter(), small, chunk
+    ) / len(small)
 
 
 @pytest.mark.full
