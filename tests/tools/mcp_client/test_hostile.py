@@ -318,7 +318,7 @@ def test_a_command_runs_in_the_folder_of_its_task(tmp_path: Path) -> None:
     assert read_options({"command": ["a"]}, tmp_path).cwd == tmp_path
     assert read_options({"command": ["a"], "cwd": "sub"}, tmp_path).cwd == tmp_path / "sub"
     assert read_options({"url": "http://a.test"}, tmp_path).cwd is None
-    with pytest.raises(ToolLoadError, match=r"^mcp\.timeout: Input should be greater than 0$"):
+    with pytest.raises(ToolLoadError, match=r"^mcp\.timeout: input should be greater than 0$"):
         read_options({"command": ["a"], "timeout": 0})
     with pytest.raises(ToolLoadError, match=r"^mcp\.env\.A: the environment variable NET_NOT_SET"):
         read_options({"command": ["a"], "env": {"A": "${NET_NOT_SET}"}})
