@@ -277,11 +277,11 @@ def test_ctrl_c_stops_the_steps_of_every_lane(conveyor: Command, sandbox: str) -
     """And takes back what they did."""
     steps = """
 $1 = sql("INSERT INTO orders VALUES (2, 'bob')")
-$2 = python("while True: pass")
+$2 = python("give('begun')\\nwhile True: pass")
 """
     prepare(conveyor, plan(steps))
     process = conveyor.start("run", "task.yaml", "--trust", "--sandbox", sandbox)
-    conveyor.wait_for('"unit_started","unit":{"call":1,"index":1}')
+    conveyor.wait_for("nested_call_finished")
     process.send_signal(signal.SIGINT)
     assert finish(process).code == 130
     (ended,) = named(conveyor.journal(), "call_ended")
@@ -289,17 +289,29 @@ $2 = python("while True: pass")
     assert names(conveyor) == ["ann"]
 
 
+def test_a_call_after_a_plan_can_be_stopped(conveyor: Command) -> None:
+    """The calls of steps have higher numbers than the model's next call."""
+    loop = "```python\ngive('begun')\nwhile True: pass\n```"
+    prepare(conveyor, plan('$1 = python("kept = 1")\n'), loop)
+    process = conveyor.start("run", "task.yaml", "--trust", "--sandbox", "local")
+    conveyor.wait_for("nested_call_finished")
+    process.send_signal(signal.SIGINT)
+    assert finish(process).code == 130
+    ended = named(conveyor.journal(), "unit_finished")
+    assert [event["outcome"]["status"] for event in ended] == ["ok", "ok", "cancelled"]
+
+
 @pytest.mark.docker
 def test_a_sandbox_that_dies_in_a_step(conveyor: Command) -> None:
     """The plan fails, other lanes are taken back, and the next call has a new sandbox."""
     steps = """
 $1 = sql("INSERT INTO orders VALUES (2, 'bob')")
-$2 = python("while True: pass")
+$2 = python("give('begun')\\nwhile True: pass")
 """
     again = '$1 = python("6 * 7")\n$2 = sql("SELECT name FROM orders")\n'
     prepare(conveyor, plan(steps), plan(again))
     process = conveyor.start("run", "task.yaml", "--json", "--trust", "--sandbox", "docker")
-    conveyor.wait_for('"unit_started","unit":{"call":1,"index":1}')
+    conveyor.wait_for("nested_call_finished")
     (container,) = conveyor.containers()
     docker("kill", container)
     done = finish(process)

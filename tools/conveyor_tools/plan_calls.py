@@ -94,11 +94,6 @@ class StepCall:
         more = f"… ({left_out} characters more)" if left_out else ""
         return self._written[stream] + more
 
-    def stop(self) -> None:
-        """Let it run no further."""
-        if self.inner is not None and not self.ended.done():
-            self.inner.cancel()
-
     async def take_back(self) -> tuple[str, ...]:
         """Take it back; what could not be, in words."""
         if self.inner is None:
@@ -141,20 +136,19 @@ class StepCalls:
         try:
             outcome = await asyncio.shield(call.ended)
         except asyncio.CancelledError:
-            call.stop()
+            if not call.ended.done():
+                inner.cancel()
             raise
         if outcome.status is Status.OK:
             return call.given(outcome.result)
         return call.failed(outcome, number)
 
     async def take_back(self) -> tuple[str, ...]:
-        """Stop what runs, and take all back, the last step first; what is lost, in words."""
+        """Take all back once it has ended, the last step first; what is lost, in words."""
         if self._taken_back:
             return ()
         self._taken_back = True
         calls = [self._calls[index] for index in sorted(self._calls, reverse=True)]
-        for call in calls:
-            call.stop()
         for call in calls:
             await call.ended
         lost: list[str] = []
