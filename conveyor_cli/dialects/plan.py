@@ -13,7 +13,7 @@ from conveyor_cli.dialects.fences import Block, FenceDialect
 from conveyor_tools.plan import EXAMPLE, RULES
 
 INSTRUCTIONS = (
-    "Write a plan between a line >>> and a line <<<. It holds steps that call functions, one a "
+    "Write a plan between a line >>> and a line <<<. It holds steps that call tools, one a "
     f"line, such as\n>>>\n{EXAMPLE}<<<\n{RULES}"
 )
 """What the model is told about it."""

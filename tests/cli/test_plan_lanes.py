@@ -21,7 +21,7 @@ from conveyor_cli.engine.policy import Mode
 from conveyor_cli.engine.timeline import Timeline
 from conveyor_cli.performance import end_parts
 from conveyor_cli.report import run_report
-from conveyor_cli.task import Expectation, ModelOptions, Task
+from conveyor_cli.task import Expectation, LimitOptions, ModelOptions, Task
 from conveyor_cli.toolbox import Toolbox
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import function_tool, tool
@@ -115,8 +115,18 @@ class Shop:
 def run(folder: Path, text: str, mode: Mode, chunk: int) -> tuple[dict[str, Any], Shop]:
     """A run of one plan: its call, and what it left."""
     shop = Shop(folder)
-    model = ModelOptions(backend="scripted", script=Path("-"), dialect="plan")
-    task = Task(name="lanes", prompt="-", model=model, mode=mode, approve=Approve.NEVER)
+    tokens = 100_000
+    model = ModelOptions(
+        backend="scripted", script=Path("-"), dialect="plan", max_new_tokens=tokens
+    )
+    task = Task(
+        name="lanes",
+        prompt="-",
+        model=model,
+        mode=mode,
+        approve=Approve.NEVER,
+        limits=LimitOptions(tokens=tokens),
+    )
     script = ScriptedBackend([f">>>\n{text}<<<\n", "Done."], rate=None, chunk=chunk)
     timeline = Timeline()
 

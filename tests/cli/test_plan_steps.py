@@ -248,6 +248,19 @@ def test_effects_of_code_do_not_happen_for_nothing(conveyor: Command, wrong: str
     assert log(conveyor) == []
 
 
+@pytest.mark.parametrize("step", ['files("list")', 'python("print(1)")'])
+def test_who_asks_about_all_asks_about_steps(conveyor: Command, step: str) -> None:
+    """As about calls: not about code. Without a terminal, what is asked about is denied."""
+    steps = f"$1 = sql(\"INSERT INTO orders VALUES (2, 'bob')\")\n$2 = {step}\n"
+    (call,) = in_both_modes(conveyor, "local", [plan(steps)], "-c", "approve=all")
+    if step.startswith("files"):
+        assert (call["status"], call["error"]["kind"]) == ("error", "denied")
+        assert call["error"]["message"].endswith(f"; {UNDONE[0].lower()}{UNDONE[1:-1]}")
+        assert names(conveyor) == ["ann"]
+    else:
+        assert (call["status"], names(conveyor)) == ("ok", ["ann", "bob"])
+
+
 def test_rows_that_are_too_many_are_not_used(conveyor: Command) -> None:
     """They are shown, cut; a step that uses them fails, and is told why."""
     query = (
@@ -291,14 +304,14 @@ $2 = python("give('begun')\\nwhile True: pass")
 
 def test_a_call_after_a_plan_can_be_stopped(conveyor: Command) -> None:
     """The calls of steps have higher numbers than the model's next call."""
-    loop = "```python\ngive('begun')\nwhile True: pass\n```"
+    loop = "```python\nif give('begun'):\n    while True: pass\n```"
     prepare(conveyor, plan('$1 = python("kept = 1")\n'), loop)
     process = conveyor.start("run", "task.yaml", "--trust", "--sandbox", "local")
     conveyor.wait_for("nested_call_finished")
     process.send_signal(signal.SIGINT)
     assert finish(process).code == 130
     ended = named(conveyor.journal(), "unit_finished")
-    assert [event["outcome"]["status"] for event in ended] == ["ok", "ok", "cancelled"]
+    assert [event["outcome"]["status"] for event in ended] == ["ok", "cancelled"]
 
 
 @pytest.mark.docker
@@ -316,6 +329,8 @@ $2 = python("give('begun')\\nwhile True: pass")
     docker("kill", container)
     done = finish(process)
     assert done.code == 0, done.err
+    undone = named(conveyor.journal(), "rolled_back")
+    assert [it["lost"] for it in undone] == ["gone with it: what other steps of this plan changed"]
     lost, whole = done.json["calls"]
     assert (lost["status"], lost["error"]["kind"]) == ("error", "sandbox_died")
     assert (whole["status"], whole["output"][:8]) == ("ok", "$1 = 42\n")

@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from conveyor_sandbox.reports import Status
+from conveyor_sandbox.reports import Output, Status
+from conveyor_tools.answer import Unusable
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.registry import find_tool
 from conveyor_tools.sql import SqlTool
@@ -113,6 +114,60 @@ def test_rows_as_text(shop: Shop) -> None:
         "a | b\nNULL | NULL\n(1 row)\n"
     )
     assert done.ends(1) == ["ok", "ok"]
+
+
+VALUES = {
+    "sqlite": (
+        "SELECT 7 AS i, 1.5 AS f, 'x' AS t, NULL AS n, 9e999 AS e, x'00ff' AS b, 2 AS i",
+        {"i": 7, "f": 1.5, "t": "x", "n": None, "e": "inf", "b": "x'00ff' (2 bytes)", "i_2": 2},
+    ),
+    "duckdb": (
+        ("SELECT 7 AS i, 1.50::DECIMAL(9, 2) AS f, 'x' AS t, NULL AS n, true AS y, "
+        "0.1234567890123456789::DECIMAL(38, 19) AS d, [1, 2] AS l, DATE '2020-02-03' AS a, 2 AS i"),
+        {"i": 7, "f": 1.5, "t": "x", "n": None, "y": True,
+         "d": "0.1234567890123456789", "l": [1, 2], "a": "2020-02-03", "i_2": 2},
+    ),
+    "postgresql": (
+        ("SELECT 7 AS i, 1.50 AS f, 'x' AS t, NULL AS n, true AS y, 'NaN'::float8 AS e, "
+        """0.1234567890123456789 AS d, '{"a": [1]}'::jsonb AS l, DATE '2020-02-03' AS a, 2 AS i"""),
+        {"i": 7, "f": 1.5, "t": "x", "n": None, "y": True, "e": "NaN",
+         "d": "0.1234567890123456789", "l": {"a": [1]}, "a": "2020-02-03", "i_2": 2},
+    ),
+}  # fmt: skip
+
+
+def data(shop: Shop, text: str, **options: object) -> list[object]:
+    """What each statement of a call gives as data, where that is wanted."""
+
+    async def do() -> list[object]:
+        async with talk(shop.tool(**options)) as conversation:
+            conversation.session.want_data(1)  # type: ignore[attr-defined]
+            await conversation.call(1, text)
+            return [it.data for it in conversation.reports if isinstance(it, Output)]
+
+    return asyncio.run(do())
+
+
+def test_rows_as_data(shop: Shop) -> None:
+    """Values as JSON has them; as text what it cannot hold, or not exactly."""
+    text, expected = VALUES[shop.kind]
+    assert data(shop, f"{text};") == [[expected]]
+    changed = data(shop, "DELETE FROM orders; SELECT id FROM orders;", write=True)
+    assert changed == [None, []]
+
+
+@pytest.mark.parametrize(("count", "length"), [(10_000, 1), (10_001, 1), (300, 1000)])
+def test_all_rows_as_data_or_none(shop: Shop, count: int, length: int) -> None:
+    """More of them than are shown; where they are too many, or too long, it is said why not."""
+    long = "replace(hex(zeroblob({})), '00', 'x')" if shop.kind == "sqlite" else "repeat('x', {})"
+    (found,) = data(shop, f"{NUMBERS[shop.kind].format(count)[:-1]} ;".replace(
+        "SELECT i FROM", f"SELECT i, {long.format(length)} AS t FROM"))  # fmt: skip
+    if (count, length) == (10_000, 1):
+        assert isinstance(found, list)
+        assert (len(found), found[-1]) == (10_000, {"i": 10_000, "t": "x"})
+    else:
+        assert isinstance(found, Unusable)
+        assert ("10000 rows" if length == 1 else "256 KiB") in found.why
 
 
 def test_a_call_that_ends_well_is_kept(shop: Shop) -> None:

@@ -40,12 +40,12 @@ class PlanTool:
     effects = Effects.REVERSIBLE
     needs_sandbox = False
     description = (
-        "Runs a plan: steps that call functions, each as soon as what it uses is there.\n"
+        "Runs a plan: steps that call tools, each as soon as what it uses is there.\n"
         f"The steps stand one a line, such as\n{EXAMPLE}{RULES}"
     )
     instructions = (
         "Write a plan in one fenced block that begins with ```plan. It holds steps that call "
-        f"functions, one a line, such as\n{EXAMPLE}{RULES}"
+        f"tools, one a line, such as\n{EXAMPLE}{RULES}"
     )
 
     def splitter(self, place: Place) -> PlanSplitter:

@@ -27,6 +27,7 @@ from conveyor_tools.plan_values import Failed, Given, Printed
 _MOST = 10_000
 """More than there can be steps in a plan: numbers of calls in it have as many digits less one."""
 _SHELL_ENDED = "(the shell ended: its folder and variables are what they were before the plan)\n"
+_UNDONE = "what other steps of this plan changed"
 _GONE = "variables and files of earlier code, with the sandbox"
 
 
@@ -157,11 +158,13 @@ class StepCalls:
         self.commit()
         return tuple(dict.fromkeys(lost))
 
-    def gone(self, outcome: Outcome) -> tuple[str, ...]:
-        """What went with a sandbox, where the plan's outcome does not say so itself."""
+    def gone(self, outcome: Outcome, failed: int) -> tuple[str, ...]:
+        """What else is gone where a sandbox died, given what the outcome says and whose it is."""
         failure = outcome.failure
-        told = failure is not None and failure.kind == "sandbox_died"
-        return (_GONE,) if not told and any(it.died for it in self._calls.values()) else ()
+        if failure is not None and failure.kind == "sandbox_died":
+            others = (it for index, it in self._calls.items() if index < failed and not it.died)
+            return (_UNDONE,) if any(others) else ()
+        return (_GONE,) if any(it.died for it in self._calls.values()) else ()
 
     def commit(self) -> None:
         """What they did, or what is left of it, stays."""

@@ -43,7 +43,7 @@ _SHOWN = 1000
 """Characters of a step's result in the output; the last step's stands there whole, as result."""
 
 
-_UNDONE = "What the steps of this plan changed was undone."
+_UNDONE = "what the steps of this plan changed was undone"
 
 
 class _State(Enum):
@@ -281,14 +281,17 @@ class PlanRun:
             return outcome
         if not self.calls.any_before(self._settled):
             return outcome
-        traceback = failure.traceback and f"{failure.traceback.rstrip()}\n{_UNDONE}"
-        message = f"{failure.message}\n{_UNDONE}"
+        # Of what is denied, a sentence is told that goes on.
+        denied = failure.kind == "denied"
+        told = f"; {_UNDONE}" if denied else f"\n{_UNDONE.capitalize()}."
+        message = f"{failure.message}{told}"
+        traceback = failure.traceback and f"{failure.traceback.rstrip()}{told}"
         return Outcome(outcome.status, replace(failure, message=message, traceback=traceback))
 
     async def _undo(self) -> None:
         lost = await self.calls.take_back()
         if self._outcome is not None:
-            lost += self.calls.gone(self._outcome)
+            lost += self.calls.gone(self._outcome, self._settled)
         if lost:
             self._report(RolledBack(self._call, lost, time.monotonic()))
         self._undoing = None
