@@ -15,6 +15,7 @@ from tests.mutants_shell import SHELL
 from tests.mutants_speech import SPEECH
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
+_SCAN = "tools/conveyor_tools/splitters/scanning.py"
 _COUNT = "tools/conveyor_tools/splitters/lines.py"
 _LINES = "tools/conveyor_tools/splitters/logical_line.py"
 _FENCES = "conveyor_cli/dialects/fences.py"
@@ -119,13 +120,13 @@ SPLITTER = [
     ),
     Mutant(
         "what is left comes at the end",
-        _SPLITTER,
-        "        if text:\n            units.append(self._unit(text))",
-        "        if text.strip():\n            units.append(self._unit(text))",
+        _SCAN,
+        "        if rest := text[cut:]:",
+        "        if (rest := text[cut:]).strip():",
         CUTS,
     ),
     Mutant("lines end with CR LF", _COUNT, 'text.count("\\r") - text.count("\\r\\n")', "0", CUTS),
-    Mutant("time is linear", _SPLITTER, "kept = max(0, pos - LOOKBEHIND)", "kept = 0", COST),
+    Mutant("time is linear", _SCAN, "if past > 0:", "if past < 0:", COST),
     Mutant(
         "brackets hold a line open",
         _LINES,
@@ -163,7 +164,7 @@ SPLITTER = [
     Mutant(
         "a fence waits for the end of a string",
         _SPLITTER,
-        "return not (self._step == self._in_line and self._line.in_string)",
+        "return not (self.step == self._in_line and self._line.in_string)",
         "return True",
         (*CUTS, *FENCES),
     ),
