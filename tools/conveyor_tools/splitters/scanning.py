@@ -47,13 +47,12 @@ class ScanningSplitter(ABC):
 
     def _begin_text(self) -> None:
         """Nothing has been scanned of the unit under way."""
-        # Its scanned text lies in _parts, except for what is being scanned: that is the last
-        # characters of what has been scanned already and, from _scanned on, what is not.
+        # What was scanned of it lies in _parts, except for what the steps under way have passed.
+        # They look at _tail and what follows; up to _base, it lies in _parts or is released.
         self._parts: list[str] = []
         self._tail = ""
-        self._scanned = 0
-        self._base = 0  # up to where the text being scanned lies in _parts, or is released
-        self._offset = self._start  # where it begins
+        self._base = 0
+        self._offset = self._start  # where _tail begins
         self._code: int | None = None  # where the code of the unit under way begins
         self._scanner = self._begin_scan()
         self._begin_unit()
@@ -70,7 +69,7 @@ class ScanningSplitter(ABC):
 
     def _code_end(self) -> int:
         """The text is complete: the offset where the code of its last unit ends."""
-        return self._offset + self._scanned
+        return self._offset + self._base
 
     @abstractmethod
     def may_end(self) -> bool:
@@ -87,22 +86,23 @@ class ScanningSplitter(ABC):
         """Take more text; return the units that it closed."""
         text = self._tail + text
         scanner = self._scanner
-        pos = self._scanned
+        pos = self._base
         size = len(text)
         while pos < size:
             after = scanner.step(text, pos)
             if after is None:
                 break
             pos = after
-        if pos > self._base:
-            self._parts.append(text[self._base : pos])
+        base = self._base
+        if pos > base:
+            self._parts.append(text[base:pos])
         past = pos - self._lookbehind
         if past > 0:
             text = text[past:]
             pos -= past
             self._offset += past
         self._tail = text
-        self._base = self._scanned = pos
+        self._base = pos
         units, self._units = self._units, []
         return units
 
@@ -121,7 +121,7 @@ class ScanningSplitter(ABC):
 
     def truncate(self, length: int) -> None:
         """Forget the text beyond its first `length` characters, none of which is released."""
-        text = "".join(self._parts) + self._tail[self._scanned :]
+        text = "".join(self._parts) + self._tail[self._base :]
         self._begin_text()
         self.feed(text[: length - self._start])
 
