@@ -326,16 +326,16 @@ GUEST = [
     ),
     Mutant(
         "an answer is for one unit only",
-        f"{_GUEST}/supervisor.py",
-        'if (answer["call"], answer["index"]) != (',
-        'if (answer["call"], None) == (',
+        f"{_GUEST}/current.py",
+        'return (answer["call"], answer["index"]) == numbers',
+        "return True",
         guest("forged"),
     ),
     Mutant(
         "a unit is said to start once",
-        f"{_GUEST}/supervisor.py",
-        "            if not self._started:\n",
-        "            if True:\n",
+        f"{_GUEST}/current.py",
+        "is_news, self._started = not self._started, True",
+        "is_news, self._started = True, True",
         guest("forged"),
     ),
     Mutant(
@@ -413,9 +413,9 @@ UNDO = [
     ),
     Mutant(
         "the files are restored",
-        f"{_GUEST}/supervisor.py",
-        "lost += self._replace_worker(restore_files=True)",
-        "lost += self._replace_worker(restore_files=False)",
+        f"{_GUEST}/errands.py",
+        "lost = self.replace_worker(restore_files=True)",
+        "lost = self.replace_worker(restore_files=False)",
         CUT_OFF,
     ),
     Mutant(
