@@ -137,7 +137,7 @@ PLAN = [
     ),
     Mutant(
         "metrics: pure calls wait for none before them",
-        "conveyor_cli/engine/metrics.py",
+        "conveyor_cli/engine/pipeline.py",
         "-math.inf if call.pure else calls_over",
         "calls_over",
         _METRICS,
