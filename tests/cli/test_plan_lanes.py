@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from conveyor_cli.performance import end_parts
 from conveyor_cli.report import run_report
 from conveyor_cli.task import Expectation, LimitOptions, ModelOptions, Task
 from conveyor_cli.toolbox import Toolbox
+from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import function_tool, tool
 from conveyor_tools.plan import PlanTool
@@ -115,6 +117,13 @@ class Shop:
 def run(folder: Path, text: str, mode: Mode, chunk: int) -> tuple[dict[str, Any], Shop]:
     """A run of one plan: its call, and what it left."""
     shop = Shop(folder)
+    return answer(shop.toolbox(), text, mode, chunk), shop
+
+
+def answer(
+    toolbox: Toolbox, text: str, mode: Mode, chunk: int = 1, approve: Approve = Approve.NEVER
+) -> dict[str, Any]:
+    """The call of a run of one plan."""
     tokens = 100_000
     model = ModelOptions(
         backend="scripted", script=Path("-"), dialect="plan", max_new_tokens=tokens
@@ -124,14 +133,14 @@ def run(folder: Path, text: str, mode: Mode, chunk: int) -> tuple[dict[str, Any]
         prompt="-",
         model=model,
         mode=mode,
-        approve=Approve.NEVER,
+        approve=approve,
         limits=LimitOptions(tokens=tokens),
     )
     script = ScriptedBackend([f">>>\n{text}<<<\n", "Done."], rate=None, chunk=chunk)
     timeline = Timeline()
 
     async def whole() -> None:
-        parts = make_parts(task, lambda *_: None, script, toolbox=shop.toolbox())
+        parts = make_parts(task, lambda *_: None, script, toolbox=toolbox)
         try:
             await make_run(task, "lanes", parts, timeline.apply, lambda *_: None).run("-", 60)
         finally:
@@ -139,7 +148,8 @@ def run(folder: Path, text: str, mode: Mode, chunk: int) -> tuple[dict[str, Any]
 
     asyncio.run(whole())
     (call,) = run_report(timeline, measure(timeline), Expectation(), None)["calls"]
-    return call, shop
+    found: dict[str, Any] = call
+    return found
 
 
 def told(call: dict[str, Any]) -> dict[str, Any]:
@@ -175,3 +185,45 @@ def test_random_plans_come_to_the_same_in_both_modes(
     sends = [line.number for line in lines if line.tool == "send" and not last]
     counted = [number for number in sends if failed is None or number <= failed.number]
     assert [int(text.split()[0]) for text in sent] == counted
+
+
+class Own:
+    """Tools that are classes, with sessions of their own."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def toolbox(self) -> Toolbox:
+        @tool(effects="external")
+        def send(text: str, times: int = 1) -> dict[str, int]:
+            """Send something."""
+            self.sent += [text] * times
+            return {"sent": times}
+
+        @tool(effects="pure")
+        def look(text: str) -> str:
+            """Look something up."""
+            return text.upper()
+
+        toolbox = Toolbox()
+        for each in (PlanTool(), ArgumentTool(function_tool(send, ""))):
+            toolbox.add(each)
+        toolbox.add(ArgumentTool(function_tool(look, "")))
+        return toolbox
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_any_tool_with_a_session_is_a_step(mode: Mode) -> None:
+    """By the arguments of its schema; what it does for good waits for the plan and the user."""
+    own = Own()
+    steps = '$1 = look("a")\n$2 = send(text="${1}", times=2)\n$3 = look("${2.sent}")\n'
+    call = answer(own.toolbox(), steps, mode)
+    assert (call["status"], call["result"], own.sent) == ("ok", "2", ["A", "A"])
+    assert call["output"] == '$1 = A\n$2 = {"sent":2}\n$3 = 2\n'
+    for wrong in ("$4 = look(5)\n", "$4 = look()\n", '$4 = send("x", times="y")\n'):
+        own = Own()
+        assert answer(own.toolbox(), steps + wrong, mode)["status"] == "rolled_back"
+        assert own.sent == []
+    own = Own()
+    call = answer(own.toolbox(), steps, mode, approve=Approve.EXTERNAL)
+    assert (call["status"], call["error"]["kind"], own.sent) == ("error", "denied", [])

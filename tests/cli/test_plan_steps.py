@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import sqlite3
 from collections.abc import Sequence
@@ -146,6 +147,30 @@ $8 = shell("echo $X ${7} ${4} >&2; echo fine")
     errors = [it["text"] for it in named(journal(conveyor), "output_received")
               if it["stream"] == "stderr"]  # fmt: skip
     assert errors == ["7 42 bob\n"]
+
+
+def test_calls_beside_a_plan_see_its_state(conveyor: Command) -> None:
+    """In one response: the calls behind it wait for all of it, and go on from there."""
+    written = [
+        ("plan", "plan", '$1 = python("kept = 6")\n$2 = sql("DELETE FROM orders")\n'),
+        ("python", "code", "kept += 1\nprint(kept)"),
+        ("plan", "plan", '$1 = python("kept * 6")\n$2 = python("1 / 0")\n'),
+        ("python", "code", "print('never')"),
+    ]
+    calls = [{"name": name, "arguments": {key: text}} for name, key, text in written]
+    response = "\n".join(f"<tool_call>\n{json.dumps(it)}\n</tool_call>" for it in calls)
+    look = {"name": "python", "arguments": {"code": "print(kept)"}}
+    told = in_both_modes(
+        conveyor,
+        "local",
+        [response, f"<tool_call>\n{json.dumps(look)}\n</tool_call>"],
+        "-c",
+        "model.dialect=hermes",
+    )
+    ends = [(call["status"], call["output"]) for call in told]
+    assert ends[:3] == [("ok", "$1 =\n$2 = DELETE: 1 row\n"), ("ok", "7\n"), ("error", "$1 = 42\n")]
+    assert ends[-1] == ("ok", "7\n")
+    assert names(conveyor) == []
 
 
 def test_steps_of_one_lane_follow_each_other(conveyor: Command) -> None:
