@@ -27,6 +27,8 @@ from conveyor_cli.toolbox import Toolbox
 from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import function_tool, tool
+from conveyor_tools.host_session import HostSession
+from conveyor_tools.place import Place
 from conveyor_tools.plan import PlanTool
 from conveyor_tools.sql import SqlTool
 
@@ -227,3 +229,21 @@ def test_any_tool_with_a_session_is_a_step(mode: Mode) -> None:
     own = Own()
     call = answer(own.toolbox(), steps, mode, approve=Approve.EXTERNAL)
     assert (call["status"], call["error"]["kind"], own.sent) == ("error", "denied", [])
+
+
+class Broken(ArgumentTool):
+    """Its session cannot be had."""
+
+    def open(self, place: Place) -> HostSession:  # noqa: ARG002
+        raise OSError("no session today")
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_tool_that_breaks_fails_its_step(mode: Mode) -> None:
+    toolbox = Own().toolbox()
+    look = toolbox.tools["look"]
+    assert isinstance(look, ArgumentTool)
+    toolbox.tools["look"] = Broken(look.function)
+    call = answer(toolbox, '$1 = look("a")\n$2 = look("b")\n', mode)
+    assert call["status"] == "error"
+    assert "no session today" in call["error"]["message"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from conveyor_sandbox.reports import (
     Stream,
     UnitKey,
 )
-from conveyor_tools.answer import LONGEST_RESULT
+from conveyor_tools.answer import LONGEST_RESULT, failure_of
 from conveyor_tools.place import Inner, InnerCall
 from conveyor_tools.plan_tools import SessionTool
 from conveyor_tools.plan_values import Failed, Given, Printed
@@ -130,15 +131,17 @@ class StepCalls:
         """Make the call of the step with that number. Returns what it gave, or how it failed."""
         assert self._inner is not None
         call = self._calls[unit.index] = StepCall(unit)
-        inner = call.inner = self._inner.call(
-            unit, unit.call * _MOST + number, tool.tool, text, counts, call.hear
-        )
-        inner.begin()
+        own = unit.call * _MOST + number
+        try:
+            call.inner = self._inner.call(unit, own, tool.tool, text, counts, call.hear)
+            call.inner.begin()
+        except Exception as problem:  # noqa: BLE001 - of the tool's own code, any
+            call.hear(Ended(own, Outcome(Status.ERROR, failure_of(problem)), time.monotonic()))
         try:
             outcome = await asyncio.shield(call.ended)
         except asyncio.CancelledError:
-            if not call.ended.done():
-                inner.cancel()
+            if call.inner is not None and not call.ended.done():
+                call.inner.cancel()
             raise
         if outcome.status is Status.OK:
             return call.given(outcome.result)
