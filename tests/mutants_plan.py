@@ -73,6 +73,13 @@ PLAN = [
         _RUN,
     ),
     Mutant(
+        "plan: code in triple quotes stands as it is",
+        f"{_TOOLS}/plan_strings.py",
+        'if char == "\\\\" and not raw:',
+        'if char == "\\\\":',
+        ("tests/cli/test_plan_steps.py::test_values_flow_through_every_tool",),
+    ),
+    Mutant(
         "plan: steps of one lane follow each other",
         f"{_TOOLS}/splitters/plan.py",
         "after |= {self._on_lane[lane]} if lane in self._on_lane else set()",

@@ -121,8 +121,9 @@ def test_values_flow_through_every_tool(conveyor: Command, sandbox: str) -> None
 $1 = sql(query="INSERT INTO orders VALUES (2, 'bob'), (3, NULL); SELECT * FROM orders")
 $2 = python(code="""
 kept = ${1}
-print(kept[2]["name"], len(kept))""")
-$3 = shell("echo '${1[1].name}' > a.txt; X=7; cat a.txt")
+print(kept[2]["name"], len(kept), "\\n", sep="\\t")""")
+$3 = shell("""X=7; Y='\\t'; echo '${1[1].name}' > a.txt
+echo -e "a${1[0].id}$${Y}$${X}"; cat a.txt""")
 $4 = files(operation="read", path="a.txt")
 $5 = python("import json; json.dumps({'sum': sum(row['id'] for row in kept)})")
 $6 = python("print(json.dumps({'sum': sum(row['id'] for row in kept)}))")
@@ -132,15 +133,16 @@ $8 = shell("echo $X ${7} ${4} >&2; echo fine")
     look = '```python\nprint(kept[0]["name"], open("a.txt").read())\n```'
     calls = in_both_modes(conveyor, sandbox, [plan(steps), look])
     assert [call["status"] for call in calls] == ["ok", "ok"]
-    assert calls[0]["output"].splitlines()[-6:] == [
-        "$3 = bob",
+    assert calls[0]["output"].splitlines()[-7:] == [
+        "a1\t7",
+        "bob",
         "$4 = bob",
         """$5 = '{"sum": 6}'""",
         '$6 = {"sum": 6}',
         '$7 = "42"',
         "$8 = fine",
     ]
-    assert "$2 = None 3\n" in calls[0]["output"]
+    assert "$2 = None\t3\n$3 =\n" in calls[0]["output"]
     assert calls[0]["result"] == "fine"
     assert calls[1]["output"] == "ann bob\n\n"
     assert len(names(conveyor)) == 3

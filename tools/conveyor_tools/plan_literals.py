@@ -37,7 +37,7 @@ class ValueReader(StringReader):
             return (yield from self._reference())
         if self._char in ('"', "'"):
             shape.admit("string")
-            return (yield from self._string())
+            return (yield from self._string(is_code=shape.is_code))
         if self._char == "[":
             shape.admit("array")
             return (yield from self._list(shape))

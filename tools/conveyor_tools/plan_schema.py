@@ -25,7 +25,11 @@ _DEEPEST = 8
 class Shape:
     """What values may stand in one place. `schema` None: any; `root` holds what it refers to."""
 
-    def __init__(self, name: str, schema: Any, root: Mapping[str, Any]) -> None:
+    def __init__(
+        self, name: str, schema: Any, root: Mapping[str, Any], *, is_code: bool = False
+    ) -> None:
+        self.is_code = is_code
+        """Whether it is code, whose backslashes are its own in triple quotes."""
         self._name = name
         self._schema = schema
         self._root = root
@@ -86,10 +90,11 @@ class StepTool(Protocol):
 
 
 class Parameters:
-    """The arguments that a tool takes; `tool` None: any."""
+    """The arguments that a tool takes; `tool` None: any. `code`: the one that is code, if any."""
 
-    def __init__(self, name: str, tool: StepTool | None) -> None:
+    def __init__(self, name: str, tool: StepTool | None, code: str | None = None) -> None:
         self._name = name
+        self._code = code
         self._tool = tool
         self._root = {} if tool is None else tool.schema
         self._properties: Mapping[str, Any] = self._root.get("properties", {})
@@ -113,7 +118,8 @@ class Parameters:
     def shape(self, name: str) -> Shape:
         """What values the argument may have."""
         if name not in self._shapes:
-            self._shapes[name] = Shape(name, self._properties.get(name), self._root)
+            schema = self._properties.get(name)
+            self._shapes[name] = Shape(name, schema, self._root, is_code=name == self._code)
         return self._shapes[name]
 
     def check(self, name: str, value: Value) -> None:

@@ -72,8 +72,8 @@ class StringReader:
 
     # Strings
 
-    def _string(self) -> Reading[str | Template]:
-        """A string, in single, double or triple quotes."""
+    def _string(self, *, is_code: bool = False) -> Reading[str | Template]:
+        """A string, in single, double or triple quotes; in these, code stands as it is."""
         quote = self._char
         yield
         triple = False
@@ -85,7 +85,7 @@ class StringReader:
             yield
         parts: list[str | Reference] = []
         text: list[str] = []
-        yield from self._string_body(quote, parts, text, triple=triple)
+        yield from self._string_body(quote, parts, text, triple=triple, raw=triple and is_code)
         self.in_string = False
         plain = "".join(text)
         if parts:
@@ -97,7 +97,13 @@ class StringReader:
         return plain
 
     def _string_body(
-        self, quote: str, parts: list[str | Reference], text: list[str], *, triple: bool
+        self,
+        quote: str,
+        parts: list[str | Reference],
+        text: list[str],
+        *,
+        triple: bool,
+        raw: bool,
     ) -> Reading[None]:
         """What stands in a string, up to and with its closing quotes."""
         quotes = 0
@@ -114,7 +120,7 @@ class StringReader:
             if char == END or (char == "\n" and not triple):
                 raise StepProblem(r"a string ends before its line does; write a line break as \n")
             yield
-            if char == "\\":
+            if char == "\\" and not raw:
                 text.append((yield from self._escape()))
             elif char == "$" and self._char == "{":
                 yield

@@ -33,6 +33,11 @@ class SessionTool:
         return None if self.effects is Effects.PURE else self.tool.lane
 
     @property
+    def code(self) -> str | None:
+        """The argument that is its call's text; None: it takes arguments only."""
+        return self.tool.argument
+
+    @property
     def asks(self) -> bool:
         """Whether the user may be asked about a call: of code, they are about what it calls."""
         return self.tool.argument is None
@@ -81,6 +86,7 @@ def _with_sessions(tools: Mapping[str, Tool], functions: Iterable[str]) -> list[
 _TOLD = (
     'Steps can call these tools, too, such as $1 = python(code="""print(6 * 7)"""). Such a step '
     "gives its output as text, a query its rows as objects ($1[0].name); of a text that is JSON, "
-    "parts can be used, too. ${1} puts it into code as it stands. Steps that share a state "
-    "run one after another. If a step fails, what the plan changed is undone. The tools are:"
+    "parts can be used, too. In triple quotes, code stands as it is; ${1} is put into it. "
+    "Steps that share a state run one after another. If a step fails, what the plan changed is "
+    "undone. The tools are:"
 )

@@ -38,7 +38,10 @@ class PlanSplitter:
         self._tools = tools
         self._parameters: dict[str, Parameters] | None = None
         if tools is not None:
-            self._parameters = {name: Parameters(name, tool) for name, tool in tools.items()}
+            self._parameters = {
+                name: Parameters(name, tool, tool.code if isinstance(tool, SessionTool) else None)
+                for name, tool in tools.items()
+            }
         self._steps: dict[int, int] = {}  # by the steps' numbers, their units
         self._on_lane: dict[str, int] = {}  # by the lanes, the last step's unit
         self._numbers = StepNumbers()
