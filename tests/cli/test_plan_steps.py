@@ -265,10 +265,17 @@ $3 = send("${2}")
     assert [nested["tool"] for nested in call["nested"]] == ["send", "give"]
 
 
-@pytest.mark.parametrize("wrong", ['$1 = sql("SELECT nope")\n', '$1 = python("x")\n$3 = give(5)\n'])
-def test_effects_of_code_do_not_happen_for_nothing(conveyor: Command, wrong: str) -> None:
-    """Neither behind a failure nor in a text that is no plan."""
-    first, *rest = wrong.splitlines(keepends=True)
+COUNT = "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 2000000)"
+FOR_NOTHING = {
+    "behind a step that fails later": f'$1 = sql("{COUNT} SELECT max(n) FROM i; SELECT nope")\n',
+    "in a text that is no plan": f'$1 = python("1")\n# {"and so on " * 50}\n$3 = give(5)\n',
+}
+
+
+@pytest.mark.parametrize("case", FOR_NOTHING)
+def test_effects_of_code_do_not_happen_for_nothing(conveyor: Command, case: str) -> None:
+    """Though its step runs at once."""
+    first, *rest = FOR_NOTHING[case].splitlines(keepends=True)
     steps = f"{first}$2 = python(\"print(send('a'))\")\n{''.join(rest)}"
     (call,) = in_both_modes(conveyor, "local", [plan(steps)])
     assert call["status"] != "ok"
