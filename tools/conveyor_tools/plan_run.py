@@ -212,6 +212,8 @@ class PlanRun:
     def _settle(self) -> None:
         """Go through the steps in the order of the text, as far as they have ended well."""
         while not self._over and (running := self._next()) is not None:
+            if not running.counts.done():
+                running.counts.set_result(True)
             if running.state is _State.DONE:
                 self._tell_result(running)
             elif running.state is _State.FAILED:
@@ -221,8 +223,6 @@ class PlanRun:
             elif self._closed and running.waits - self._steps.keys():
                 self._finish(Outcome(Status.SKIPPED))  # what it waits for was never let through
             else:
-                if running.state is _State.RUNNING and not running.counts.done():
-                    running.counts.set_result(True)
                 return
         if self._closed and not self.ended and self._undoing is None:
             self.ended = True
