@@ -43,7 +43,9 @@ def programs(which: str) -> tuple[str, ...]:
 
 def guest(which: str) -> tuple[str, ...]:
     """Tests of the guest, in the sandbox that starts faster."""
-    return ("tests/sandbox/test_guest.py", "-k", f"local and ({which})")
+    subjects = ("", "_ends", "_misuse", "_output")
+    tests = (f"tests/sandbox/test_guest{it}.py" for it in subjects)
+    return (*tests, "-k", f"local and ({which})")
 
 
 SPLITTER = [
