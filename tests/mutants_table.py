@@ -102,8 +102,8 @@ SPLITTER = [
     Mutant(
         "comments in column 0 do not end a block",
         _SPLITTER,
-        '        if char == "#":\n            self._step = self._comment',
-        '        if char == "#" and not self._open:\n            self._step = self._comment',
+        '        if char == "#":\n            self.step = self._comment',
+        '        if char == "#" and not self._open:\n            self.step = self._comment',
         CUTS,
     ),
     Mutant(
