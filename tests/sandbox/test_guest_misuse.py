@@ -6,14 +6,7 @@ import ast
 
 import pytest
 
-from conveyor_sandbox.reports import (
-    Died,
-    Finished,
-    Output,
-    Restarted,
-    Skipped,
-    Started,
-)
+from conveyor_sandbox.reports import Died, Finished, Output, Restarted, Skipped, Started, Stream
 from tests.sandbox.conftest import Lab, LabMaker
 
 KIB = 1024
@@ -274,6 +267,23 @@ for index in (7, 0, 0):
     assert max(times) - min(times) < 60
     lab.guest.restart()
     lab.until(Restarted)
+    assert lab.alive()
+
+
+def test_forged_answer_of_another_unit(lab: Lab) -> None:
+    """It ends nothing: what the code writes afterwards is still its own unit's."""
+    forged = {"ev": "finished", "call": 1, "index": 7, "t": 0.0, "error": None, "exited": False}
+    code = f"""
+import json, socket, time
+s = socket.socket(fileno=500)
+s.sendall(json.dumps({forged!r}).encode() + b"\\n")
+s.detach()
+time.sleep(0.3)
+print("mine")
+"""
+    call = lab.call(code, "x = 1\n")
+    assert call.kinds == ["ok", "ok"]
+    assert call.text(Stream.STDOUT, 0) == "mine\n"
     assert lab.alive()
 
 
