@@ -8,6 +8,7 @@ _TOOLS = "tools/conveyor_tools"
 _SPLITTER = f"{_TOOLS}/splitters/sql.py"
 _CUTS = ("tests/tools/splitters/test_sql.py",)
 _SQL = "tests/tools/test_sql_tool.py"
+_SERVER = "tests/tools/test_sql_server.py"
 _SEARCH = "tests/tools/test_search.py"
 
 DATA = [
@@ -72,7 +73,7 @@ DATA = [
         f"{_TOOLS}/databases/postgresql.py",
         "if not superuser and",
         "if superuser and",
-        (_SQL, "-k", "superuser"),
+        (_SERVER, "-k", "superuser"),
     ),
     Mutant(
         "sql: a failed call is undone",
@@ -86,7 +87,7 @@ DATA = [
         f"{_TOOLS}/sql_session.py",
         'message.replace(self._secret, "***") if self._secret else message',
         "message",
-        (_SQL, "-k", "password"),
+        (_SERVER, "-k", "password"),
     ),
     Mutant(
         "sql: what was not kept is told",

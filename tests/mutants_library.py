@@ -7,7 +7,7 @@ from tests.mutants_mutant import Mutant
 _TOOLS = "tools/conveyor_tools"
 _STREAM = ("tests/tools/test_schema_stream.py", "-k", "not work_grows and not long_text")
 _COST = ("tests/tools/test_schema_stream.py", "-k", "work_grows or long_text")
-_SESSION = ("tests/tools/test_host_session.py",)
+_SESSION = ("tests/tools/test_host_session.py", "tests/tools/test_argument_splitter.py")
 _REGISTRY = ("tests/tools/test_registry.py",)
 _CALCULATOR = ("tests/tools/test_calculator.py",)
 

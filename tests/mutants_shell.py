@@ -54,6 +54,13 @@ SHELL = [
         ORACLE,
     ),
     Mutant(
+        "a plain redirection ends in the text at hand",
+        f"{_CUT}/shell_lexer.py",
+        r"[\w./-]++(?=[ \t\n;&|)]))*+",
+        r"[\w./-]++)*+",
+        ORACLE,
+    ),
+    Mutant(
         "a here-document is a string",
         f"{_CUT}/shell_lexer.py",
         "            self.strings += 1\n",

@@ -28,6 +28,7 @@ _LABELS = {
 
 
 def compare(
+    context: typer.Context,
     task: options.TaskFile = None,
     prompt: options.Prompt = None,
     backend: options.Backend = None,
@@ -66,18 +67,7 @@ def compare(
     from conveyor_cli.app import complain
     from conveyor_cli.views.progress import shown_progress
 
-    flags = {
-        "prompt": prompt,
-        "backend": backend,
-        "model": model,
-        "base-url": base_url,
-        "script": script,
-        "rate": rate,
-        "chunk": chunk,
-        "sandbox": sandbox,
-        "undo": undo,
-    }
-    settings = options.read_settings(task, flags, set_)
+    settings = options.read_settings(task, options.flags(context), set_)
     options.require_prompt(settings)
     chosen = options.trusted_task(settings, trust=trust)
     with shown_progress(Console(stderr=True)) as progress:

@@ -137,6 +137,14 @@ _FLAGS = {
 }
 
 
+def flags(context: typer.Context) -> dict[str, Any]:
+    """What the command line says of the options above that the command has, by their flags.
+
+    They stand in each command's signature, since that is what typer reads, and nowhere else.
+    """
+    return {flag: context.params.get(flag.replace("-", "_")) for flag in _FLAGS}
+
+
 def read_settings(
     task: str | None, flags: Mapping[str, Any], assignments: list[str] | None
 ) -> Settings:

@@ -31,6 +31,7 @@ Ctrl-C stops the answer and takes back its code; once more ends the answer at on
 
 
 def repl(
+    context: typer.Context,
     task: options.TaskFile = None,
     mode: options.Mode = None,
     backend: options.Backend = None,
@@ -55,21 +56,7 @@ def repl(
     from conveyor_cli.app import complain
     from conveyor_cli.engine.events import RunStatus
 
-    flags = {
-        "mode": mode,
-        "backend": backend,
-        "model": model,
-        "base-url": base_url,
-        "script": script,
-        "rate": rate,
-        "chunk": chunk,
-        "sandbox": sandbox,
-        "undo": undo,
-        "save-files": save_files,
-        "workspace": workspace,
-        "apply": apply,
-    }
-    settings = options.read_settings(task, flags, set_)
+    settings = options.read_settings(task, options.flags(context), set_)
     settings.merged.update(name="repl", prompt="(what the user types)")
     aftermath = asyncio.run(_talk(options.trusted_task(settings, trust=trust), plain=plain))
     problems = settle_files(aftermath, RunStatus.DONE, aftermath.report())

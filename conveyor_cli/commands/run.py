@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
     task: options.TaskFile = None,
     prompt: options.Prompt = None,
     mode: options.Mode = None,
@@ -51,22 +52,7 @@ def run(
 
     if json and stream_json:
         raise UsageError("--json and --stream-json exclude each other: leave one out")
-    flags = {
-        "prompt": prompt,
-        "mode": mode,
-        "backend": backend,
-        "model": model,
-        "base-url": base_url,
-        "script": script,
-        "rate": rate,
-        "chunk": chunk,
-        "sandbox": sandbox,
-        "undo": undo,
-        "save-files": save_files,
-        "workspace": workspace,
-        "apply": apply,
-    }
-    settings = options.read_settings(task, flags, set_)
+    settings = options.read_settings(task, options.flags(context), set_)
     options.require_prompt(settings)
     shown = Shown(stream=stream_json, plain=plain, journal=journal, collects=True)
     performance = perform(options.trusted_task(settings, trust=trust), shown)

@@ -28,6 +28,8 @@ from conveyor_sandbox.reports import (
     UnitKey,
 )
 from conveyor_sandbox.sandbox import Limits, Sandbox, SandboxSpec
+from tests.sandbox.docker_engine import engine, nothing_left  # noqa: F401 - fixtures
+from tests.sandbox.local_host import host, shared  # noqa: F401 - fixtures
 
 KINDS = [pytest.param("docker", marks=pytest.mark.docker), "local"]
 

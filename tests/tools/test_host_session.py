@@ -1,261 +1,38 @@
-"""Calls of function tools by the model itself: cut, run while they are written, reported."""
+"""Calls of function tools by the model itself: run while they are written, and reported."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import Field
 
 from conveyor_sandbox.reports import (
     Ended,
-    Finished,
-    Report,
     RolledBack,
-    Skipped,
-    Started,
     Status,
     UnitKey,
 )
 from conveyor_tools.argument_tool import ArgumentTool
-from conveyor_tools.arguments import ArgumentSplitter, ArgumentUnit, Role
 from conveyor_tools.calculator import calculator
 from conveyor_tools.errors import TemporaryError, ToolError
-from conveyor_tools.function import FunctionTool, function_tool, tool
+from conveyor_tools.function import FunctionTool, tool
 from conveyor_tools.later import Later
 from conveyor_tools.place import Place
-from conveyor_tools.splitters.base import Unit
-
-
-@tool(effects="pure", ready_when={"query"})
-async def search(
-    query: Annotated[str, Field(max_length=20)],
-    limit: Later[Annotated[int, Field(ge=1)]] = Later(10),  # noqa: B008
-    kind: Later[Literal["all", "new"]] = "all",  # type: ignore[assignment]
-) -> str:
-    """Search."""
-    return f"{query} {await limit} {await kind}"
-
-
-class Page:
-    """Fetches."""
-
-    def __init__(self, host: str = "example") -> None:
-        self.host = host
-        self.seen: list[object] = []
-
-    async def prepare(self) -> None:
-        await asyncio.sleep(0)
-        self.seen.append("prepared")
-
-    def check_argument(self, name: str, value: object) -> None:
-        if name == "url" and self.host not in str(value):
-            raise ToolError(f"no such host: {value}")
-
-    async def on_argument(self, name: str, value: object) -> None:
-        self.seen.append((name, value))
-
-    def effects_of(self, arguments: dict[str, Any]) -> str:
-        return "pure" if arguments.get("method", "GET") == "GET" else "external"
-
-    async def __call__(self, url: str, method: str = "GET", body: str = "") -> str:
-        self.seen.append((method, url, body))
-        return f"{method} {url}"
-
-    async def close(self) -> None:
-        self.seen.append("closed")
-
-
-page = tool(early={"url"})(Page)
-
-
-def made(target: Callable[..., Any]) -> FunctionTool:
-    return function_tool(target, "given")
-
-
-def cut(function: FunctionTool, deltas: Iterable[str]) -> tuple[list[Unit], str | None, int | None]:
-    """The units, the problem, and how many characters were fed when it showed."""
-    splitter = ArgumentSplitter(function)
-    units, fed = [], 0
-    for delta in deltas:
-        units += splitter.feed(delta)
-        fed += len(delta)
-        if splitter.problem is not None:
-            return units, splitter.problem.message, fed
-    units += splitter.flush()
-    return units, splitter.problem and splitter.problem.message, None
-
-
-class Heard:
-    """What a session reports, and waits for it."""
-
-    def __init__(self) -> None:
-        self.reports: list[Report] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, report: Report) -> None:
-        self.reports.append(report)
-        self._more.set()
-
-    async def until(self, kind: type[Report], call: int = 1) -> Any:
-        while True:
-            for report in self.reports:
-                number = report.unit.call if hasattr(report, "unit") else getattr(report, "call", 0)
-                if isinstance(report, kind) and number == call:
-                    return report
-            self._more.clear()
-            async with asyncio.timeout(60):
-                await self._more.wait()
-
-    @property
-    def told(self) -> list[tuple[str, int | None, Status | None]]:
-        return [
-            (
-                type(it).__name__,
-                it.unit.index if isinstance(it, Started | Finished | Skipped) else None,
-                it.outcome.status if isinstance(it, Finished | Ended) else None,
-            )
-            for it in self.reports
-        ]
-
-
-def calling(
-    function: FunctionTool, text: str, *, partial: bool, chunk: int = 1
-) -> tuple[Any, list[tuple[str, int | None, Status | None]]]:
-    """The outcome of one call, as the engine makes it, and what was reported."""
-
-    async def call() -> Any:
-        made_tool = ArgumentTool(function)
-        splitter, session = made_tool.splitter(Place()), made_tool.open(Place())
-        session.listen(heard := Heard())
-        units: list[Unit] = []
-        if partial:
-            session.prepare(1)
-        for at in range(0, len(text), chunk):
-            new = splitter.feed(text[at : at + chunk])
-            units += new
-            if partial:
-                for unit in new:
-                    session.run(UnitKey(1, unit.index), unit)
-                await asyncio.sleep(0)
-        splitter.flush()
-        assert splitter.problem is None, splitter.problem
-        if not partial:
-            for unit in units:
-                session.run(UnitKey(1, unit.index), unit)
-        session.end(1)
-        ended = await heard.until(Ended)
-        await session.close()
-        return ended.outcome, heard.told
-
-    outcome, told = asyncio.run(call())
-    return outcome, told
-
-
-# Cutting
-
-
-@pytest.mark.parametrize(
-    ("target", "text", "expected"),
-    [
-        (search, '{"query": "a", "limit": 3}', [(Role.CALL, '{"query": "a"'),
-                                                (Role.LATER, ', "limit": 3'), (None, "}")]),
-        (search, '{"limit": 3, "query": "a"}\n', [(Role.CALL, '{"limit": 3, "query": "a"'),
-                                                  (None, "}\n")]),
-        (page, '{"url": "example", "body": "x"}', [(Role.EARLY, '{"url": "example"'),
-                                                   (Role.CALL, ', "body": "x"}')]),
-        (page, '{"method": "GET", "url": "example"} ', [
-            (Role.EARLY, '{"method": "GET", "url": "example"'), (Role.CALL, "}"), (None, " ")]),
-    ],
-)  # fmt: skip
-def test_units_are_released_as_soon_as_their_arguments_are_closed(
-    target: Callable[..., Any], text: str, expected: list[tuple[Role | None, str]]
-) -> None:
-    """And not one character later, however the text is chopped; joined, they are the text."""
-    function = made(target)
-    units, problem, _ = cut(function, [text])
-    assert problem is None
-    assert [(getattr(unit, "role", None), unit.text) for unit in units] == expected
-    assert [unit.blank for unit in units] == [role is None for role, _ in expected]
-    for one, other in itertools.combinations(range(len(text) + 1), 2):
-        assert cut(function, [text[:one], text[one:other], text[other:]])[0] == units
-    splitter = ArgumentSplitter(function)
-    for count, char in enumerate(text, 1):
-        for unit in splitter.feed(char):
-            late = 1 if '"limit": 3' in unit.text and unit.text[-1] == "3" else 0
-            assert splitter.released + late == count
-
-
-@pytest.mark.parametrize(
-    ("text", "why", "fed"),
-    [
-        ('{"q', None, None),
-        ('{"x', "no argument is called 'x'…", 3),
-        ('{"query": 1', "query: must be a string, not a number", 11),
-        ('{"query": "' + "x" * 21, "query: must have at most 20 characters", 32),
-        ('{"query": "a", "limit": 0', "limit: must be at least 1", 25),
-        ('{"query": "a", "kind": "o', "kind: must be one of 'all', 'new', not 'o'…", 25),
-        ('{"limit": 1}', "the argument 'query' is missing", 12),
-        ('{"query": "a"} x', "the arguments have ended", 16),
-        ("[", "expected '{'", 1),
-    ],
-)
-def test_what_cannot_become_valid_is_refused_at_once(
-    text: str, why: str | None, fed: int | None
-) -> None:
-    """At the character that shows it; a text that only ends too early, at its end."""
-    _, problem, at = cut(made(search), text)
-    assert at == fed
-    assert problem is not None
-    assert (why or "the object is not complete") in problem
-
-
-def test_a_tools_own_check_refuses_too() -> None:
-    """When the argument is closed; where code calls, before anything is done."""
-    function = made(page)
-    _, problem, at = cut(function, '{"url": "else", "method": "GET"}')
-    assert (problem, at) == ("no such host: else", len('{"url": "else"'))
-    answer = asyncio.run(function.call({"url": "else"}))
-    assert answer.failure is not None
-    assert answer.failure.message == problem
-
-
-def test_only_what_has_effects_waits_for_the_end() -> None:
-    """As the tool says of the arguments at hand."""
-    for text, external in (('{"url": "example"}', False),
-                           ('{"url": "example", "method": "PUT"}', True)):  # fmt: skip
-        units, _, _ = cut(made(page), [text])
-        assert [unit.external for unit in units] == [False, external]
-        assert [unit.after for unit in units] == [(), None]
-
-
-def test_a_text_that_ended_earlier_can_be_cut() -> None:
-    """What the dialect takes back was never the call's."""
-    splitter = ArgumentSplitter(made(search))
-    splitter.feed('{"query": "a"}\n``` x')
-    assert splitter.problem is not None
-    splitter.truncate(14)
-    assert splitter.problem is None
-    assert splitter.flush()[0].text == "}"
-    inside = ArgumentSplitter(made(search))
-    inside.feed('{"query": "``` ')
-    assert not inside.may_end()
-
-
-# Running
-
+from tests.tools.calling import Heard, calling, made, page, search, units_of
 
 TEXTS = st.fixed_dictionaries(
     {"query": st.text(max_size=5)},
     optional={"limit": st.integers(1, 99), "kind": st.sampled_from(["all", "new"])},
 ).flatmap(lambda it: st.permutations(list(it.items())).map(lambda items: json.dumps(dict(items))))
+
+
+# Running
 
 
 @given(TEXTS, st.integers(1, 9))
@@ -382,10 +159,6 @@ def test_the_calculator_by_itself_and_called_by_a_model(expression: str) -> None
         outcome, told = calling(made(calculator), text, partial=partial)
         assert (outcome.result, outcome.failure and outcome.failure.message) == direct
         assert told[0] == ("Started", 0, None)
-
-
-def units_of(function: FunctionTool, text: str) -> list[Unit]:
-    return [unit for unit in cut(function, [text])[0] if not unit.blank]
 
 
 async def in_session(
@@ -581,55 +354,3 @@ def test_other_errors_and_calls_with_effects_are_not_tried_again() -> None:
         count = 0
         calling(made(Shaky), f'{{"write": {write}}}', partial=True)
         assert count == 1
-
-
-# Declarations
-
-
-def no_later(query: str, limit: int = 1) -> str:
-    """Search."""
-    return f"{query}{limit}"
-
-
-async def no_default(query: str, limit: Later[int]) -> str:
-    """Search."""
-    return f"{query}{await limit}"
-
-
-def not_async(query: str, limit: Later[int] = Later(1)) -> str:  # noqa: B008
-    """Search."""
-    return f"{query}{limit}"
-
-
-@pytest.mark.parametrize(
-    ("declaration", "target", "why"),
-    [
-        ({"ready_when": {"query"}}, no_later, "'limit' may not be there when it starts"),
-        ({"ready_when": {"query"}}, no_default, "'limit' comes later, so it needs a default"),
-        ({"ready_when": {"query"}}, not_async, "make it async"),
-        ({"ready_when": {"town"}}, no_later, "it has no parameter 'town'"),
-        ({"early": {"town"}}, no_later, "it has no parameter 'town'"),
-        ({}, not_async, "declares no ready_when"),
-        ({"ready_when": {"query", "limit"}}, not_async, "'limit' is in ready_when"),
-        ({"effects": "external", "ready_when": {"query"}}, no_later, "only pure tools start early"),
-        ({"effects": "external", "retries": 1}, no_later, "pure or idempotent"),
-        ({"timeout": 0}, no_later, "timeout and concurrency are more than 0"),
-    ],
-)
-def test_declarations_that_cannot_be_kept_are_refused(
-    declaration: dict[str, Any], target: Callable[..., Any], why: str
-) -> None:
-    with pytest.raises(ValueError, match=why):
-        made(tool(**{"effects": "pure", **declaration})(target))
-
-
-def test_later_values_are_plain_ones_to_who_calls() -> None:
-    """In the schema and in the signature that models and code are told."""
-    function = made(search)
-    assert function.signature.shown == (
-        "(query: str, limit: int = 10, kind: Literal['all', 'new'] = 'all') -> str"
-    )
-    assert function.schema["properties"]["limit"] == {
-        "type": "integer", "minimum": 1, "default": 10,
-    }  # fmt: skip
-    assert isinstance(units_of(function, '{"query": "a"}')[0], ArgumentUnit)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sqlite3
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from conveyor_sandbox.reports import Output, Status
@@ -18,14 +15,8 @@ from conveyor_tools.answer import Unusable
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.registry import find_tool
 from conveyor_tools.sql import SqlTool
-from tests.tools.postgres import PostgresServer
-from tests.tools.sessions import Conversation
+from tests.tools.shops import KINDS, Shop, run, talk
 
-KINDS = ("sqlite", "duckdb", "postgresql")
-SCHEMA = """
-CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(40), price DECIMAL(10,2));
-INSERT INTO orders VALUES (1, 'ann', 1.50), (2, 'bob', 2.25);
-"""
 SLOW = {
     "sqlite": "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM r) SELECT max(i) FROM r;",
     "duckdb": "SELECT count(*) FROM range(10000000000) a, range(1000000) b WHERE a.range % 7 = 1;",
@@ -39,69 +30,9 @@ NUMBERS = {
 }
 
 
-class Shop:
-    """A database with a few orders, and a tool to reach it."""
-
-    def __init__(self, kind: str, folder: Path, server: Callable[[], PostgresServer]) -> None:
-        self.kind = kind
-        self.folder = folder
-        self._server = server
-        if kind == "postgresql":
-            self.url = server().url()
-        else:
-            self.url = f"{kind}:///shop.db"
-        self.look(SCHEMA)
-
-    def tool(self, **options: Any) -> SqlTool:
-        """The tool, made as a task makes it."""
-        tool = find_tool("sql", {"url": self.url, **options}, self.folder)
-        assert isinstance(tool, SqlTool)
-        return tool
-
-    def look(self, text: str) -> list[tuple[Any, ...]]:
-        """What a program of its own sees in the database."""
-        path = self.folder / "shop.db"
-        if self.kind == "sqlite":
-            with contextlib.closing(sqlite3.connect(path)) as lite:
-                rows = [lite.execute(it).fetchall() for it in text.split(";") if it.strip()]
-                lite.commit()
-                return rows[-1]
-        if self.kind == "duckdb":
-            with duckdb.connect(str(path)) as duck:
-                return duck.execute(text).fetchall()
-        printed = self._server().sql("SET ROLE clerk", text)
-        return [tuple(line.split("|")) for line in printed.splitlines()]
-
-    def names(self) -> list[str]:
-        """The names in the database, in order."""
-        return [row[0] for row in self.look("SELECT name FROM orders ORDER BY id")]
-
-
 @pytest.fixture(params=KINDS)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
     return Shop(request.param, tmp_path, lambda: request.getfixturevalue("postgres"))
-
-
-@contextlib.asynccontextmanager
-async def talk(tool: SqlTool) -> AsyncIterator[Conversation]:
-    """A conversation that is closed in the end."""
-    conversation = Conversation(tool)
-    try:
-        yield conversation
-    finally:
-        await conversation.session.close()
-
-
-def run(shop: Shop, *texts: str, **options: Any) -> Conversation:
-    """A conversation with these calls."""
-
-    async def do() -> Conversation:
-        async with talk(shop.tool(**options)) as conversation:
-            for number, text in enumerate(texts, 1):
-                await conversation.call(number, text)
-            return conversation
-
-    return asyncio.run(do())
 
 
 def test_rows_as_text(shop: Shop) -> None:
@@ -462,146 +393,3 @@ def test_foreign_keys_hold(tmp_path: Path) -> None:
     assert done.ends(3) == ["error"]
     assert shop.names() == ["ann", "bob"]
     assert done.ends(4) == ["ok"]
-
-
-# What only a server has
-
-
-def test_the_server_dies_in_mid_statement(postgres: PostgresServer, tmp_path: Path) -> None:
-    """The call fails; when the server is back, so is the tool."""
-    shop = Shop("postgresql", tmp_path, lambda: postgres)
-
-    async def do() -> None:
-        async with talk(shop.tool(write=True)) as conversation:
-            conversation.write(1, "DELETE FROM orders; SELECT pg_sleep(1000); SELECT 3;")
-            await conversation.started(1, 1)
-            await asyncio.to_thread(postgres.kill)
-            outcome = await conversation.ended(1)
-            assert outcome.failure is not None
-            assert outcome.failure.kind == "connection"
-            conversation.session.commit()
-            outcome = await conversation.call(2, "SELECT 1")
-            assert outcome.failure is not None
-            assert outcome.failure.kind == "connection"
-            await asyncio.to_thread(postgres.start)
-            assert (await conversation.call(3, "SELECT 1")).status is Status.OK
-
-    asyncio.run(do())
-    assert shop.names() == ["ann", "bob"]
-
-
-def test_a_server_that_was_restarted_between_calls(
-    postgres: PostgresServer, tmp_path: Path
-) -> None:
-    """A connection that was lost while it was not used is made again, unseen."""
-    shop = Shop("postgresql", tmp_path, lambda: postgres)
-
-    async def do() -> None:
-        async with talk(shop.tool()) as conversation:
-            await conversation.call(1, "SELECT 1")
-            await asyncio.to_thread(postgres.kill)
-            await asyncio.to_thread(postgres.start)
-            assert (await conversation.call(2, "SELECT 1")).status is Status.OK
-
-    asyncio.run(do())
-
-
-def test_the_server_dies_before_the_commit(postgres: PostgresServer, tmp_path: Path) -> None:
-    """The model was told that its call ended well: what became of it is told, too."""
-    shop = Shop("postgresql", tmp_path, lambda: postgres)
-
-    async def do() -> list[str]:
-        async with talk(shop.tool(write=True)) as conversation:
-            conversation.write(1, "DELETE FROM orders;")
-            await conversation.ended(1)
-            await asyncio.to_thread(postgres.kill)
-            conversation.session.commit()
-            await asyncio.to_thread(postgres.start)
-            outcome = await conversation.call(2, "SELECT 1")
-            assert outcome.failure is not None
-            assert outcome.failure.message.startswith("what call 1 changed in the database")
-            assert (await conversation.call(3, "SELECT 1")).status is Status.OK
-            return conversation.lost
-
-    (lost,) = asyncio.run(do())
-    assert lost.startswith("what call 1 changed in the database")
-    assert shop.names() == ["ann", "bob"]
-
-
-def test_a_server_that_does_not_answer(postgres: PostgresServer, tmp_path: Path) -> None:
-    """It is given up: neither the statement nor the end of the call waits for ever."""
-    shop = Shop("postgresql", tmp_path, lambda: postgres)
-
-    async def do() -> None:
-        async with talk(shop.tool(timeout=0.5)) as conversation:
-            await conversation.call(1, "SELECT 1")
-            postgres.signal_all(signal.SIGSTOP)
-            try:
-                outcome = await conversation.call(2, "SELECT 2")
-            finally:
-                postgres.signal_all(signal.SIGCONT)
-            assert outcome.failure is not None
-            assert outcome.failure.kind in ("timeout", "connection")
-            assert (await conversation.call(3, "SELECT 3")).status is Status.OK
-
-    asyncio.run(do())
-
-
-def test_no_statement_outlives_its_connection(postgres: PostgresServer, tmp_path: Path) -> None:
-    """When the program is killed, the server ends what it was doing for it."""
-    shop = Shop("postgresql", tmp_path, lambda: postgres)
-    running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = 'clerk'"
-
-    async def until(count: str) -> None:
-        while postgres.sql(running).strip() != count:  # noqa: ASYNC110 - the server tells nobody
-            await asyncio.sleep(0.1)
-
-    async def do() -> None:
-        tool = shop.tool(timeout=1000)
-        async with talk(tool) as conversation:
-            conversation.write(1, "SELECT pg_sleep(1000);")
-            await conversation.started(1, 0)
-            await until("1")
-            conversation.session._database.abort()  # type: ignore[attr-defined] # no goodbye
-            outcome = await conversation.ended(1)
-            assert outcome.failure is not None
-            assert outcome.failure.kind == "connection"
-            await until("0")
-
-    asyncio.run(do())
-
-
-def test_a_superuser_is_refused(postgres: PostgresServer, tmp_path: Path) -> None:
-    """Such a role can run programs on the server, which a transaction does not undo."""
-    shop = Shop("postgresql", tmp_path, lambda: postgres)
-    shop.url = postgres.url("boss")
-    done = run(shop, "SELECT 1")
-    assert done.ends(1) == ["error"]
-    assert run(shop, "SELECT 1", superuser=True).ends(1) == ["ok"]
-
-
-def test_deferred_constraints_fail_the_call_itself(
-    postgres: PostgresServer, tmp_path: Path
-) -> None:
-    shop = Shop("postgresql", tmp_path, lambda: postgres)
-    shop.look("CREATE TABLE later (o INT REFERENCES orders(id) DEFERRABLE INITIALLY DEFERRED)")
-
-    async def do() -> None:
-        async with talk(shop.tool(write=True)) as conversation:
-            outcome = await conversation.call(1, "INSERT INTO later VALUES (9)")
-            assert outcome.failure is not None
-            assert outcome.failure.type == "ForeignKeyViolation"
-            assert not conversation.lost
-
-    asyncio.run(do())
-
-
-def test_the_password_is_told_to_nobody(postgres: PostgresServer, tmp_path: Path) -> None:
-    """Not by the tool, and not by what the server says of it."""
-    shop = Shop("postgresql", tmp_path, lambda: postgres)
-    shop.url = postgres.url(password="hunter2")
-    tool = shop.tool()
-    assert "hunter2" not in tool.lane + tool.description + tool.instructions + repr(tool)
-    done = run(shop, "SELECT 'hunter2'::int;")
-    assert done.ends(1) == ["error"]
-    assert "hunter2" not in repr(done.reports)

@@ -140,9 +140,9 @@ OFF = {
     "the unit's limit": Off("guest/supervisor.py", "begin(frame, self._timeout)", "begin(frame, 1000)", bomb("local", "a processor")),
     "the worker's socket": Off("guest/contact.py", "answer = check(frame, self._current.sent_at, time.monotonic())",
                                'answer = {**frame, "status": "ok", "exited": False}',
-                               "tests/sandbox/test_guest.py::test_forged_answer[local]", "Error|assert"),
+                               "tests/sandbox/test_guest_misuse.py::test_forged_answer[local]", "Error|assert"),
     "the output's limit": Off("guest/capture.py", "data[: max(0, self._limit - self._kept)]", "data",
-                              "tests/sandbox/test_guest.py::test_output_cap_holds_over_a_lost_interpreter[local]", "assert"),
+                              "tests/sandbox/test_guest_output.py::test_output_cap_holds_over_a_lost_interpreter[local]", "assert"),
     "links are no files": Off("guest/workspace.py", "        return False\n    return stat.S_ISREG(one", "        pass\n    return stat.S_ISREG(one",
                               f"{HERE}workspace.py::test_is_taken_back[local-a link in a folder's place]"),
 }  # fmt: skip

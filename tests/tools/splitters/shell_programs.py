@@ -73,6 +73,7 @@ INVALID = {
     "nothing before": "&& a\n",
     "double semicolon": "a;; b\nc\n",
     "document in vain": "x=$(cat <<E)\necho b\n",
+    "array to write to": "for i in a > b=( <<E\n) ; do x\ndone\necho d\nE\n",
 }
 
 _FOLDERS = (

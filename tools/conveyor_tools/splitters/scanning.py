@@ -36,6 +36,7 @@ class ScanningSplitter(ABC):
     """How many characters before its position a step may look at, if there were as many."""
     _line_ends: ClassVar[str] = "\r\n"
     _count_lines = staticmethod(count_lines)
+    """How many lines end in a text, each with one of `_line_ends` at its end."""
 
     def __init__(self) -> None:
         self._units: list[Unit] = []  # those closed, and not given out yet
