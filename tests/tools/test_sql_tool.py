@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -260,6 +261,49 @@ def test_stopped_in_mid_statement(shop: Shop) -> None:
 
     asyncio.run(do())
     assert shop.names() == ["ann", "bob"]
+
+
+def test_an_interrupt_that_comes_too_early_is_not_the_only_one(shop: Shop) -> None:
+    """A statement that has not quite begun does not notice it. Its connection is kept."""
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, f"DELETE FROM orders; {SLOW[shop.kind]}")
+            await conversation.started(1, 1)
+            database = conversation.session._database  # type: ignore[attr-defined]
+            interrupt, tries = database.interrupt, itertools.count()
+            database.interrupt = lambda: interrupt() if next(tries) else None
+            conversation.session.cancel(1)
+            await conversation.ended(1)
+            await conversation.taken_back(1)
+            assert conversation.session._database is database  # type: ignore[attr-defined]
+            assert (await conversation.call(2, "SELECT 1;")).status is Status.OK
+
+    asyncio.run(do())
+    assert shop.names() == ["ann", "bob"]
+
+
+def test_a_connection_that_was_given_up_holds_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No lock of it is in the next call's way, once its statement has ended."""
+    monkeypatch.setattr("conveyor_tools.sql_session._GRACE", 0.1)
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, f"DELETE FROM orders; {SLOW[shop.kind]}")
+            await conversation.started(1, 1)
+            database = conversation.session._database  # type: ignore[attr-defined]
+            database.interrupt = lambda: None
+            conversation.session.cancel(1)
+            await conversation.ended(1)
+            await conversation.taken_back(1)
+            assert conversation.session._database is not database  # type: ignore[attr-defined]
+            text = "UPDATE orders SET name = 'eve' WHERE id = 1;"
+            assert (await conversation.call(2, text)).status is Status.OK
+
+    asyncio.run(do())
+    assert shop.names() == ["eve", "bob"]
 
 
 def test_a_statement_has_its_time(shop: Shop) -> None:

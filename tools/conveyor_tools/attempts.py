@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from weakref import WeakKeyDictionary
 
 from conveyor_sandbox.reports import Failure
 from conveyor_tools.answer import Answer, failure_of
@@ -60,6 +61,22 @@ class Limit:
             self._waiting -= 1
             if not self._waiting and not self.expired:
                 self._resume()
+
+
+class Slots:
+    """So many may be at it at once. A tool may serve one event loop after the other: each anew."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._of: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
+
+    @property
+    def here(self) -> asyncio.Semaphore:
+        """Those of the running loop."""
+        loop = asyncio.get_running_loop()
+        return self._of.setdefault(loop, asyncio.Semaphore(self._count))
 
 
 async def attempted(work: Callable[[], Awaitable[str]], limit: Limit, retries: int) -> Answer:

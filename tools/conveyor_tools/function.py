@@ -12,7 +12,7 @@ from typing import Any
 
 from conveyor_sandbox.sandbox import HostFunction
 from conveyor_tools.answer import LONGEST_RESULT, Answer, encode
-from conveyor_tools.attempts import Limit, attempted
+from conveyor_tools.attempts import Limit, Slots, attempted
 from conveyor_tools.blocking import in_thread
 from conveyor_tools.declaration import Declaration, Effects, declared, tool
 from conveyor_tools.later import Later
@@ -43,13 +43,13 @@ class FunctionTool:
     function: Callable[..., Any]
     stream_schema: Schema = field(init=False)
     """The arguments' schema, to validate a text while it is written."""
-    _slots: asyncio.Semaphore = field(init=False)
+    _slots: Slots = field(init=False)
     _used: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     """Set while there may be something to give back."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stream_schema", Schema(self.signature.schema()))
-        object.__setattr__(self, "_slots", asyncio.Semaphore(self.declaration.concurrency))
+        object.__setattr__(self, "_slots", Slots(self.declaration.concurrency))
 
     @property
     def effects(self) -> Effects:
@@ -130,16 +130,19 @@ class FunctionTool:
         `later` has the arguments that are still to be written, `prepared` a preparation that is
         under way.
         """
+        ready = prepared
 
         async def call() -> str:
+            nonlocal ready
             args, kwargs = self.signature.bind(arguments, later)
             for name, value in arguments.items():
                 self._check(name, value)
-            await (prepared or self.prepare())
+            getting_ready, ready = ready or self.prepare(), None  # a next try begins anew
+            await getting_ready
             return await self._run(args, kwargs)
 
         harmless = self.declaration.idempotent or self.effects_of(arguments) is Effects.PURE
-        async with self._slots:
+        async with self._slots.here:
             retries = self.declaration.retries if harmless else 0
             return await attempted(call, Limit(self.timeout), retries)
 

@@ -83,6 +83,8 @@ class SqlSession:
         """Whether a transaction was begun and not ended."""
         self._todo: deque[Coroutine[Any, Any, None]] = deque()
         self._doing: asyncio.Task[None] | None = None
+        self._left: set[asyncio.Task[None]] = set()
+        """Connections that were given up, and are to be closed."""
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         self._listener = listener
@@ -149,8 +151,7 @@ class SqlSession:
         work = asyncio.create_task(in_thread(step))
         await asyncio.wait([work], timeout=self._timeout)
         if not work.done():
-            await self._give_up()
-            work.add_done_callback(_forget)
+            await self._give_up(work)
             raise DatabaseFailed.because("connection", "TimeoutError", self._too_long)
         work.result()
 
@@ -204,8 +205,7 @@ class SqlSession:
         if work.done():
             return work.result()
         if not await self._interrupted(database, work):
-            await self._give_up()
-            work.add_done_callback(_forget)
+            await self._give_up(work)
         elif not _was_interrupted(work):  # it ended by itself at the last moment
             return work.result()
         if call.stopped.is_set():
@@ -221,16 +221,22 @@ class SqlSession:
         until = time.monotonic() + _GRACE
         while not work.done() and time.monotonic() < until:
             press = asyncio.create_task(in_thread(database.interrupt))
-            await asyncio.wait([work, press], timeout=_GRACE)
+            await asyncio.wait([press], timeout=_GRACE)
             await asyncio.wait([work], timeout=_PRESS)
         return work.done()
 
-    async def _give_up(self) -> None:
-        """The connection is of no use any more: whatever it holds open, the database undoes."""
+    async def _give_up(self, work: asyncio.Task[Any] | None = None) -> None:
+        """The connection is of no use any more: whatever it holds open, the database undoes.
+
+        It is closed once the work that still goes on with it has ended.
+        """
         database, self._database = self._database, None
         self._open = False
         if database is not None:
             await in_thread(database.abort)
+            left = asyncio.create_task(_close_after(work, database))
+            self._left.add(left)
+            left.add_done_callback(self._left.discard)
 
     def _failed(self, failure: Failure, call: _Call) -> Outcome:
         """The outcome of a statement, and so of its call."""
@@ -238,7 +244,7 @@ class SqlSession:
         status = Status.TIMEOUT if failure.kind == "timeout" else Status.ERROR
         if call.stopped.is_set():
             status = Status.CANCELLED
-        if self._write:
+        if self._write and call.begun:
             message = f"{message}\n{_UNDONE}"
         return Outcome(status, Failure(failure.kind, failure.type, message))
 
@@ -290,9 +296,13 @@ class SqlSession:
                 self._tell(RolledBack(self._last, (self._unkept,), time.monotonic()))
 
 
-def _forget(task: asyncio.Task[Any]) -> None:
-    """Nobody waits for what comes of it."""
-    task.cancelled() or task.exception()
+async def _close_after(work: asyncio.Task[Any] | None, database: Database) -> None:
+    """Nobody waits for what comes of the work."""
+    with contextlib.suppress(Exception):
+        if work is not None:
+            await work
+    with contextlib.suppress(Exception):
+        await in_thread(database.close)
 
 
 def _was_interrupted(task: asyncio.Task[Any]) -> bool:
