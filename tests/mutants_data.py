@@ -131,13 +131,6 @@ DATA = [
         (_SEARCH, "-k", "never_comes", "--timeout", "90"),
     ),
     Mutant(
-        "search: an index in use is not closed",
-        f"{_TOOLS}/searching/folder.py",
-        "        with self._lock:\n            connection.close()",
-        "        connection.close()",
-        (_SEARCH, "-k", "given_back"),
-    ),
-    Mutant(
         "search: a folder that is gone is told",
         f"{_TOOLS}/searching/folder.py",
         "if not self._folder.is_dir():",

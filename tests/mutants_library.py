@@ -174,6 +174,13 @@ LIBRARY = [
         _SESSION,
     ),
     Mutant(
+        "tools: what they print is not the answer",
+        f"{_TOOLS}/printing.py",
+        "if _of_a_tool.get() and",
+        "if False and",
+        ("tests/tools/test_loading.py",),
+    ),
+    Mutant(
         "session: each event loop has a limit of its own",
         f"{_TOOLS}/attempts.py",
         "loop = asyncio.get_running_loop()\n        return self._of.setdefault(loop,",

@@ -183,8 +183,10 @@ def _conclude(calls: list[dict[str, Any]], *, show: bool) -> int:
     if show:
         for text in filter(None, (call["output"], call["result"])):
             typer.echo(safe(text) if sys.stdout.isatty() else text, nl=not text.endswith("\n"))
-    if call["error"] is not None:
-        complain(f"{call['tool']}: {call['status'].replace('_', ' ')}: {call['error']['message']}")
+    error = call["error"]
+    if error is not None:
+        why = f"{error['type']} {error['message']}" if error["kind"] == "exit" else error["message"]
+        complain(f"{call['tool']}: {call['status'].replace('_', ' ')}: {why}")
         return Exit.FAILED
     return Exit.OK
 

@@ -12,6 +12,7 @@ from conveyor_sandbox.reports import Failure
 from conveyor_tools.answer import Answer, failure_of
 from conveyor_tools.errors import TemporaryError
 from conveyor_tools.later import waiting
+from conveyor_tools.printing import aside
 
 _FIRST_WAIT = 0.25
 """Seconds before the first retry, at most; the next waits are up to twice as long each."""
@@ -83,8 +84,9 @@ async def attempted(work: Callable[[], Awaitable[str]], limit: Limit, retries: i
     """What comes of the work, within the limit and tried again so often. Errors are values."""
     token = waiting.set(limit.paused)
     try:
-        async with limit:
-            return Answer(await _with_retries(work, retries))
+        with aside():
+            async with limit:
+                return Answer(await _with_retries(work, retries))
     except (Exception, SystemExit, KeyboardInterrupt) as problem:  # noqa: BLE001 - it is told
         if limit.expired:
             message = f"no answer within {limit.seconds:g} s"

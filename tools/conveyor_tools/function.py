@@ -17,6 +17,7 @@ from conveyor_tools.blocking import in_thread
 from conveyor_tools.declaration import Declaration, Effects, declared, tool
 from conveyor_tools.later import Later
 from conveyor_tools.options import make
+from conveyor_tools.printing import aside
 from conveyor_tools.schema_stream import Schema
 from conveyor_tools.signature import NO_LATER, Arguments, read_signature
 
@@ -84,7 +85,8 @@ class FunctionTool:
         if ask is None:
             return self.effects
         try:
-            return Effects(ask(arguments))
+            with aside():
+                return Effects(ask(arguments))
         except Exception:  # noqa: BLE001 - the tool's own mistake must not let a call slip through
             return Effects.EXTERNAL
 
@@ -100,7 +102,8 @@ class FunctionTool:
     def _check(self, name: str, value: Any) -> None:
         check = self._hook("check_argument")
         if check is not None:
-            check(name, value)
+            with aside():
+                check(name, value)
 
     async def prepare(self) -> None:
         """Get ready for a call: connect, import. Raises whatever the tool does."""
@@ -173,10 +176,11 @@ class FunctionTool:
     async def _run_hook(self, name: str, *arguments: Any) -> None:
         """A coroutine is awaited; a function that may block runs in a thread."""
         hook = self._hook(name)
-        if inspect.iscoroutinefunction(hook):
-            await hook(*arguments)
-        elif hook is not None:
-            await in_thread(lambda: hook(*arguments))
+        with aside():
+            if inspect.iscoroutinefunction(hook):
+                await hook(*arguments)
+            elif hook is not None:
+                await in_thread(lambda: hook(*arguments))
 
     def _hook(self, name: str) -> Callable[..., Any] | None:
         hook = None if inspect.isroutine(self.function) else getattr(self.function, name, None)
@@ -206,7 +210,8 @@ def function_tool(
         if called is None:
             raise ValueError("it is a class without a __call__ method")
         documented = target if target.__doc__ else called
-        made: Any = make(target, options or {}, base)
+        with aside():
+            made: Any = make(target, options or {}, base)
         function = made
     elif options:
         raise ValueError("it takes no options: only classes do")
