@@ -91,6 +91,7 @@ class ToolFacts:
         found = {
             "fences": f"```{tag}\n{inner}\n```",
             "hermes": f"<tool_call>\n{call}\n</tool_call>",
+            "qwen3-coder": _tagged(name, arguments),
             "mistral": f"[TOOL_CALLS] [{call}]",
             "llama": parameters,
             "native": json.dumps({"function": {"name": name, "arguments": text}}),
@@ -110,6 +111,16 @@ class ToolFacts:
         properties: Mapping[str, Any] = schema.get("properties", {})
         wanted = schema.get("required") or list(properties)[:1]
         return {name: _value(properties.get(name, {})) for name in wanted}
+
+
+def _tagged(name: str, arguments: Mapping[str, Any]) -> str:
+    """The call as tags: texts as they are, all else as JSON."""
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in arguments.items()
+    }
+    inside = "".join(f"<parameter={key}>\n{it}\n</parameter>\n" for key, it in texts.items())
+    return f"<tool_call>\n<function={name}>\n{inside}</function>\n</tool_call>"
 
 
 def _value(schema: Mapping[str, Any]) -> Any:

@@ -146,7 +146,7 @@ DATA = [
     ),
     Mutant(
         "sql: what was given up is closed",
-        f"{_TOOLS}/sql_session.py",
+        f"{_TOOLS}/sql_call.py",
         "            await work\n    with contextlib.suppress(Exception):\n"
         "        await in_thread(database.close)",
         "            await work",

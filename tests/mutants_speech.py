@@ -9,6 +9,7 @@ _BACKENDS = "conveyor_cli/backends"
 _EVERY = "tests/cli/dialects/test_every_dialect.py"
 _SPLITS = (_EVERY, "-k", "every_split and (llama or mistral)")
 _FOUND = (_EVERY, "-k", "found and native")
+_TAGGED = (_EVERY, "-k", "found and qwen3")
 _SERVERS = ("tests/cli/backends/test_openai.py",)
 
 SPEECH = [
@@ -41,6 +42,34 @@ SPEECH = [
         "if brace < 0 and len(text) - pos < _LONGEST_HEAD:",
         "if False:",
         _SPLITS,
+    ),
+    Mutant(
+        "qwen3-coder: a tag in a value ends it only where another one follows",
+        f"{_DIALECTS}/tagged_end.py",
+        "(</parameter>)~(?:<parameter=|</function>|</tool_call>)|",
+        "(</parameter>)|",
+        _TAGGED,
+    ),
+    Mutant(
+        "qwen3-coder: a tag inside a string of code is code",
+        f"{_DIALECTS}/qwen3_coder.py",
+        "if not self._check.may_end():",
+        "if False:",
+        _TAGGED,
+    ),
+    Mutant(
+        "qwen3-coder: a call inside a value does not end it",
+        f"{_DIALECTS}/tagged_end.py",
+        "self._depth += 1",
+        "self._depth += 0",
+        _TAGGED,
+    ),
+    Mutant(
+        "qwen3-coder: what may become a tag waits",
+        f"{_DIALECTS}/tagged_end.py",
+        "if any(it is not None and it.partial for it in found):",
+        "if False:",
+        ("tests/cli/dialects/test_every_dialect.py", "-k", "beginning and qwen3"),
     ),
     Mutant(
         "native: an invalid call waits for those before it",

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from conveyor_cli.backends.base import Role, ToolOffer
-from conveyor_cli.dialects import hermes, llama, mistral, plan
+from conveyor_cli.dialects import hermes, llama, mistral, plan, qwen3_coder_prompt
 from conveyor_cli.dialects.base import Dialect
 from conveyor_cli.dialects.fences import FenceDialect
 from conveyor_cli.dialects.native import NativeDialect
 from conveyor_cli.dialects.offers import offer, takes_tools
 from conveyor_cli.dialects.plan import PlanDialect
+from conveyor_cli.dialects.qwen3_coder import Qwen3CoderDialect
 from conveyor_cli.errors import UsageError
 from conveyor_tools.plan import PlanTool
 from conveyor_tools.tool import Tool
 
-DialectName = Literal["auto", "fences", "hermes", "mistral", "llama", "native", "plan"]
+DialectName = Literal[
+    "auto", "fences", "hermes", "qwen3-coder", "mistral", "llama", "native", "plan"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,11 @@ def find_speech(
         fenced = [tool for tool in tools.values() if tool.name not in from_code]
         return _blocks(fenced, also, plans=name == "plan")
     arguments = {tool.name: tool.argument for tool in tools.values()}
+    schemas = {tool.name: tool.schema for tool in tools.values()}
     told = list(tools.values())
     makers: dict[DialectName, Callable[[], Dialect]] = {
         "hermes": lambda: hermes.HermesDialect(arguments),
+        "qwen3-coder": lambda: Qwen3CoderDialect(arguments, schemas),
         "llama": lambda: llama.LlamaDialect(arguments),
         "mistral": lambda: mistral.MistralDialect(arguments),
         "native": lambda: NativeDialect(arguments),
@@ -68,6 +73,7 @@ def find_speech(
 
 _INSTRUCTIONS: dict[DialectName, Callable[[Sequence[Tool]], str]] = {
     "hermes": hermes.instructions,
+    "qwen3-coder": qwen3_coder_prompt.instructions,
     "mistral": mistral.instructions,
     "llama": llama.instructions,
 }
@@ -81,7 +87,7 @@ def _known_to(template: str) -> DialectName:
     if "<|python_tag|>" in template:
         return "llama"
     if "<tool_call>" in template:
-        return "fences" if "<parameter=" in template else "hermes"
+        return "qwen3-coder" if "<parameter=" in template else "hermes"
     if "<|start_header_id|>" in template and '"parameters"' in template:
         return "llama"  # of 3.2, which was not taught the tag
     return "fences"

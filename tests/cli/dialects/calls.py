@@ -20,6 +20,7 @@ from conveyor_cli.dialects.base import (
     TextEnded,
     Withdrawn,
 )
+from conveyor_cli.dialects.qwen3_coder import Qwen3CoderDialect
 from conveyor_tools.splitters.python import PythonSplitter
 
 ARGUMENTS = {"python": "code", "shell": "command", "search": None}
@@ -68,7 +69,7 @@ class Read:
                 case Opened(tool, start):
                     self.current = Call(tool, start)
                     self.calls.append(self.current)
-                    if self.dialect.one_call:
+                    if self.dialect.one_call or isinstance(self.dialect, Qwen3CoderDialect):
                         self.current.splitter = PythonSplitter((3, 12))
                         self.dialect.watch(self.current.splitter)
                 case Resumed(number):

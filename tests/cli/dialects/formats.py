@@ -1,11 +1,13 @@
 """What models and servers write in each dialect. A new dialect joins with a row.
 
-The calls are those that the models' own chat templates write for calls of theirs (Qwen2.5, Mistral
-Nemo, Small 3.2 and Ministral 3, Llama 3.1, functionary 3.1), and variations of them.
+The calls are those that the models' own chat templates write for calls of theirs (Qwen2.5,
+Qwen3-Coder, Mistral Nemo, Small 3.2 and Ministral 3, Llama 3.1, functionary 3.1), and variations of
+them; Qwen3-Coder's slips are those that its users report of it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +18,7 @@ from conveyor_cli.dialects.llama import LlamaDialect
 from conveyor_cli.dialects.mistral import MistralDialect
 from conveyor_cli.dialects.native import NativeDialect
 from conveyor_cli.dialects.plan import PlanDialect
+from conveyor_cli.dialects.qwen3_coder import Qwen3CoderDialect
 from tests.cli.dialects.calls import ARGUMENTS, Part
 
 CODE = 'x = "é </tool_call> [TOOL_CALLS] ]"\nprint(x)'
@@ -110,6 +113,142 @@ HERMES = {
     "truncated": example(
         r'<tool_call>{"name": "python", "arguments": {"code": "a\nb\u00', "",
         ("python", "a\nb", "arguments"),
+    ),
+}  # fmt: skip
+
+TEXT = {"type": "string"}
+SCHEMAS = {
+    "python": {"type": "object", "properties": {"code": TEXT}},
+    "shell": {"type": "object", "properties": {"command": TEXT}},
+    "search": {
+        "type": "object",
+        "properties": {
+            "query": TEXT,
+            "limit": {"anyOf": [{"$ref": "#/$defs/n"}, {"type": "null"}]},
+            "exact": {"type": "boolean"},
+            "where": {"type": ["string", "null"]},
+            "any": {},
+        },
+        "$defs": {"n": {"type": "array", "items": {"type": "integer"}}},
+    },
+}
+XML_CODE = """s = '''
+</parameter>
+</function>'''
+if 1 </parameter_ or s</p: print("</parameter>")
+
+"""
+
+
+def tagged(name: str, wrapped: str = "<tool_call>\n%s\n</tool_call>", **parameters: str) -> str:
+    """A call as Qwen3-Coder's chat template writes it."""
+    inside = "".join(f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in parameters.items())
+    return wrapped % f"<function={name}>\n{inside}</function>"
+
+
+def sought(json: str, how: str = "closed") -> tuple[str, str, str]:
+    return ("search", json, how)
+
+
+QWEN3_CODER = {
+    "answer": example(
+        ANSWER + "<function=rm> </tool_call> <function=shell> so", ANSWER
+        + "<function=rm> </tool_call> <function=shell> so",
+    ),
+    "two": example(
+        f"Let me see.\n\n{tagged('python', code=CODE)}\n{tagged('shell', command='ls')}",
+        "Let me see.\n\n\n", RAN, LISTED,
+    ),
+    "reasoning": example(
+        f"<think>\n{tagged('shell', command='no')}\n</think>\n\n{tagged('python', code=CODE)}",
+        "\n\n", RAN,
+    ),
+    "without newlines": example(
+        "<tool_call><function=shell><parameter=command>ls</parameter></function></tool_call>", "",
+        LISTED,
+    ),
+    "newlines of the value": example(
+        tagged("shell", command="\n ls\n\n") + " more", " more", ("shell", "\n ls\n\n", "closed")
+    ),
+    "values by their types": example(
+        tagged("search", query='5 "é"\n\t', limit="[1,\n 2]", exact="True"), "",
+        sought('{"query": "5 \\"é\\"\\n\\t", "limit": [1,\n 2], "exact": true}'),
+    ),
+    "texts that may be null": example(
+        tagged("search", where="None") + tagged("search", where="no", any="-1.5e3"), "",
+        sought('{"where": null}'), sought('{"where": "no", "any": -1.5e3}'),
+    ),
+    "values of no type": example(
+        tagged("search", limit='[1], "any": 2', exact="yes", more="[2]"), "",
+        sought(r'{"limit": "[1], \"any\": 2", "exact": "yes", "more": [2]}'),
+    ),
+    "nothing in it": example(tagged("search", query=""), "", sought('{"query": ""}')),
+    "no arguments": example(tagged("search"), "", sought("{}")),
+    "again": example(
+        tagged("python", code="1\n</parameter>\n<parameter=code>\n2"), "",
+        ("python", "1", "arguments"),
+    ),
+    "no opening tag": example(
+        f"Now\n\n{tagged('python', '%s', code=CODE)}\n</tool_call>", "Now\n\n", RAN
+    ),
+    "two behind one tag": example(
+        f"<tool_call>{tagged('shell', '%s', command='ls')}{tagged('shell', '%s', command='ls')}"
+        "</tool_call>",
+        "", LISTED, LISTED,
+    ),
+    "only its name": example("<function=shell>\n<b>", "<function=shell>\n<b>"),
+    "no end of a parameter": example(
+        "<tool_call>\n<function=search>\n<parameter=query>\na\n<parameter=any>\nb\n</function>\n"
+        "</tool_call>",
+        "", sought('{"query": "a", "any": "b"}'),
+    ),
+    "no end of the function": example(
+        "<tool_call><function=search><parameter=query>a</parameter></tool_call>!", "!",
+        sought('{"query": "a"}'),
+    ),
+    "no end": example(
+        "<tool_call>\n<function=search>\n<parameter=query>\na\n</parameter>\n", "",
+        sought('{"query": "a"}'),
+    ),
+    "no bracket": example(
+        "<tool_call>\n<function=search>\n<parameter=query\na\n</parameter>\n</function>", "",
+        sought('{"query": "a"}'),
+    ),
+    "tags in code": example(tagged("python", code=XML_CODE), "", ("python", XML_CODE, "closed")),
+    "tags in a text": example(
+        tagged("search", query=tagged("shell", command="ls")), "",
+        sought(json.dumps({"query": tagged("shell", command="ls")})),
+    ),
+    "half a tag in a text": example(
+        tagged("search", query="<parameter=a></parameter> </parameter\n</function></param"), "",
+        sought(r'{"query": "<parameter=a></parameter> </parameter\n</function></param"}'),
+    ),
+    "unclosed string": example(
+        f"{tagged('python', code=chr(34) * 3)}\n{tagged('shell', command='ls')}", "",
+        ("python", chr(34) * 3, "closed"),
+    ),
+    "unknown": example(tagged("rm", command="ls"), "", ("rm", "", "unknown_tool")),
+    "no parameter": example(tagged("shell", other="ls"), "", ("shell", "", "arguments")),
+    "another parameter, too": example(tagged("shell", other="a", command="ls"), "", LISTED),
+    "code without a tag": example(
+        "<tool_call>\n<function=shell>\nls\n</function>", "", ("shell", "", "arguments")
+    ),
+    "JSON": example(
+        f"<tool_call>\n{obj('shell', LS)}\n</tool_call>", "", ("", "", "arguments")
+    ),
+    "no name": example("<tool_call><function= ></function>", "", ("", "", "arguments")),
+    "nothing": example("<tool_call>\n", "", ("", "", "arguments")),
+    "words between": example(
+        "<function=search><parameter=query>a</parameter></function> <function=search>\n"
+        "<parameter=query>a</parameter></tool_call>",
+        " ", sought('{"query": "a"}'), sought('{"query": "a"}'),
+    ),
+    "truncated": example(
+        "<tool_call>\n<function=python>\n<parameter=code>\na\nb\n</para", "",
+        ("python", "a\nb\n</para", "arguments"),
+    ),
+    "truncated before": example(
+        "<tool_call>\n<function=python>\n<parameter=co", "", ("python", "", "arguments")
     ),
 }  # fmt: skip
 
@@ -273,6 +412,25 @@ FORMATS = {
         lambda: HermesDialect(ARGUMENTS),
         HERMES,
         ("<tool_call>", "</tool_call>", "<think>", "</think>", *_PARTS, *_CHARS),
+    ),
+    "qwen3-coder": Format(
+        lambda: Qwen3CoderDialect(ARGUMENTS, SCHEMAS),
+        QWEN3_CODER,
+        (
+            "<tool_call>",
+            "</tool_call>",
+            "<function=shell>",
+            "<function=search>",
+            "</function>",
+            "<parameter=command>",
+            "<parameter=query>",
+            "</parameter>",
+            "</param",
+            '"""',
+            "<think>",
+            "</think>",
+            *_CHARS,
+        ),
     ),
     "mistral": Format(
         lambda: MistralDialect(ARGUMENTS),

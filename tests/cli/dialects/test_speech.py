@@ -12,6 +12,7 @@ from conveyor_cli.dialects.hermes import HermesDialect
 from conveyor_cli.dialects.llama import LlamaDialect
 from conveyor_cli.dialects.mistral import MistralDialect
 from conveyor_cli.dialects.native import NativeDialect
+from conveyor_cli.dialects.qwen3_coder import Qwen3CoderDialect
 from conveyor_cli.dialects.speech import DialectName, find_speech
 from conveyor_tools.registry import find_tool
 
@@ -25,12 +26,19 @@ LLAMA_3_2 = '<|start_header_id|>{% if tools %}{"name": …, "parameters": …}'
         ("auto", None, FenceDialect),
         ("auto", "{{ messages }}", FenceDialect),
         ("auto", "{% if tool %}<tool_call>{% endif %}", HermesDialect),
+        (
+            "auto",
+            "{% if tools %}<tool_call><function=…><parameter=…>{% endif %}",
+            Qwen3CoderDialect,
+        ),
         ("auto", "{% if tools %}[TOOL_CALLS]{% endif %}", MistralDialect),
         ("auto", "{% if tools %}<|python_tag|>{% endif %}", LlamaDialect),
         ("auto", LLAMA_3_2, LlamaDialect),
         ("auto", "<|start_header_id|>", FenceDialect),
         ("fences", "<tool_call>", FenceDialect),
         ("hermes", None, HermesDialect),
+        ("qwen3-coder", None, Qwen3CoderDialect),
+        ("hermes", "<tool_call><function=…><parameter=…>", HermesDialect),
         ("mistral", None, MistralDialect),
         ("llama", "[TOOL_CALLS]", LlamaDialect),
         ("native", None, NativeDialect),
@@ -45,8 +53,13 @@ def test_the_template_decides_unless_the_task_does(
     assert speech.dialect() is not speech.dialect()
     assert speech.answers is (Role.USER if dialect is FenceDialect else Role.TOOL)
     assert speech.instructions.endswith("and more")
-    assert ("<tool_call>" in speech.instructions) is (dialect is HermesDialect)
+    assert ("<tool_call>" in speech.instructions) is _is_told(dialect, template)
     assert ("```python" in speech.instructions) is (dialect is FenceDialect)
+
+
+def _is_told(dialect: type, template: str | None) -> bool:
+    """Whether we say how calls are written, which are in `<tool_call>`: the template does not."""
+    return dialect in (HermesDialect, Qwen3CoderDialect) and "tools" not in (template or "")
 
 
 def test_a_server_marks_calls_itself_unless_the_task_says_otherwise() -> None:
@@ -60,7 +73,7 @@ def test_a_server_marks_calls_itself_unless_the_task_says_otherwise() -> None:
     assert not find_speech("fences", TOOLS, (), "", None, native=True).offered
 
 
-@pytest.mark.parametrize("name", ["hermes", "mistral", "llama"])
+@pytest.mark.parametrize("name", ["hermes", "qwen3-coder", "mistral", "llama"])
 def test_the_model_is_told_of_tools_once(name: DialectName) -> None:
     """By its own template, or by us where that does not do it."""
     told = find_speech(name, TOOLS, (), "", "no such thing", native=False)

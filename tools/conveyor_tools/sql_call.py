@@ -1,0 +1,38 @@
+"""What an SQL session knows of one call, and of a statement that it no longer waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from conveyor_sandbox.reports import Outcome, Status
+from conveyor_tools.blocking import in_thread
+from conveyor_tools.databases.base import Database, DatabaseFailed, Limits
+
+
+class SqlCall:
+    """What is known of a call."""
+
+    def __init__(self) -> None:
+        self.outcome = Outcome(Status.OK)
+        self.begun = False
+        self.over = False
+        self.limits: Limits | None = None
+        """Its own, where all rows are wanted as data."""
+        self.stopped = asyncio.Event()
+
+
+async def close_after(work: asyncio.Task[Any] | None, database: Database) -> None:
+    """Close a connection once the work that still goes on with it has ended, however it does."""
+    with contextlib.suppress(Exception):
+        if work is not None:
+            await work
+    with contextlib.suppress(Exception):
+        await in_thread(database.close)
+
+
+def was_interrupted(task: asyncio.Task[Any]) -> bool:
+    """Whether a statement ended because it was interrupted."""
+    failed = task.exception()
+    return isinstance(failed, DatabaseFailed) and failed.failure.kind == "interrupt"
