@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
@@ -157,6 +158,20 @@ def test_code_is_tried_from_standard_input(conveyor: Command) -> None:
     """It is a text, not JSON."""
     done = conveyor("tools", "try", "python", "-", stdin='print("a")\n6 * 7')
     assert (done.code, done.out) == (0, "a\n42\n")
+
+
+def test_a_try_that_is_stopped_says_so_to_the_shell(conveyor: Command) -> None:
+    """As a run does: 130, not that of a call that failed."""
+    process = conveyor.start("tools", "try", "shell", "echo begun; sleep 60", "--sandbox", "local",
+                             "--rate", "500", "--plain")  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b"stdout" in line and b"begun" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"conveyor: shell: cancelled: stopped by the user" in err
 
 
 def test_an_exit_status_is_called_that(conveyor: Command) -> None:
