@@ -354,20 +354,24 @@ def test_ddl_is_undone_too(shop: Shop) -> None:
     assert len(shop.look("SELECT * FROM orders")[0]) == 3
 
 
-def test_no_such_database(tmp_path: Path) -> None:
-    """A file that is not there is not made, not even for writing."""
-    for kind in ("sqlite", "duckdb"):
-        tool = find_tool("sql", {"url": f"{kind}:///none.db", "write": True}, tmp_path)
-        assert isinstance(tool, SqlTool)
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("name", ["none.db", "folder"])
+def test_no_such_database(kind: str, name: str, tmp_path: Path) -> None:
+    """A file that is not there is not made, not even for writing; a folder is no file."""
+    (tmp_path / "folder").mkdir()
+    tool = find_tool("sql", {"url": f"{kind}:///{name}", "write": True}, tmp_path)
+    assert isinstance(tool, SqlTool)
 
-        async def do(tool: SqlTool) -> None:
-            async with talk(tool) as conversation:
-                outcome = await conversation.call(1, "SELECT 1")
-                assert outcome.failure is not None
-                assert outcome.failure.kind == "connection"
+    async def do() -> None:
+        async with talk(tool) as conversation:
+            outcome = await conversation.call(1, "SELECT 1")
+            assert outcome.failure is not None
+            assert outcome.failure.kind == "connection"
+            message = f"{tmp_path / name}: there is no such database"
+            assert outcome.failure.message == message  # and nothing is said to be undone
 
-        asyncio.run(do(tool))
-    assert not list(tmp_path.iterdir())
+    asyncio.run(do())
+    assert [it.name for it in tmp_path.iterdir()] == ["folder"]
 
 
 def test_garbage_for_a_database(tmp_path: Path) -> None:

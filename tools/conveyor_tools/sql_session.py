@@ -181,8 +181,8 @@ class SqlSession:
         if self._unkept:  # the model takes it for granted: what follows may do harm
             unkept, self._unkept = self._unkept, ""
             raise DatabaseFailed.because("exception", "TransactionError", unkept)
-        call.begun = True
         if self._open:
+            call.begun = True
             return
         lasting = self._database is not None
         try:
@@ -192,7 +192,7 @@ class SqlSession:
                 raise
             await self._give_up()
             await self._do((await self._connected()).begin)
-        self._open = True
+        self._open = call.begun = True
 
     async def _execute(self, text: str, call: SqlCall) -> Answer:
         database = self._database
