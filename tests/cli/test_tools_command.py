@@ -118,6 +118,9 @@ def test_a_tool_is_shown(conveyor: Command) -> None:
     page = conveyor("tools", "show", "calculator")
     assert "starts      when expression is written" in page.out
     assert conveyor("tools", "show", "python").out.count("```python") == 1
+    http = conveyor("tools", "show", "http").out
+    assert "when the call is complete and is allowed; with arguments that do less, sooner" in http
+    assert "timeout     310 s, tried again once\n" in http
 
 
 def test_options_are_shown(conveyor: Command) -> None:
