@@ -48,7 +48,9 @@ class ToolFacts:
             return f"each of the {self.units} as soon as it is written"
         if self.tool.effects.value != "pure":
             asks = " and is allowed" if self.tool.effects.value == "external" else ""
-            return f"when the call is complete{asks}"
+            less = hasattr(self.function and self.function.function, "effects_of")
+            sooner = "; with arguments that do less, sooner" if less else ""
+            return f"when the call is complete{asks}{sooner}"
         ready = self.function.declaration.ready_when if self.function is not None else None
         if ready is None:
             return "when its arguments are complete"

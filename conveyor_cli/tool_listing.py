@@ -114,7 +114,8 @@ def _lines(facts: ToolFacts) -> Iterator[str]:
     yield f"units       {known['units']}"
     yield f"starts      {known['starts']}"
     if known["timeout"] is not None:
-        again = f", tried again {known['retries']} times at most" if known["retries"] else ""
+        times = "once" if known["retries"] == 1 else f"{known['retries']} times at most"
+        again = f", tried again {times}" if known["retries"] else ""
         yield f"timeout     {known['timeout']:g} s{again}"
     if known["options"]:
         yield ""

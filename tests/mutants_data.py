@@ -124,4 +124,33 @@ DATA = [
         "if size < 0:",
         (_SEARCH, "-k", "wrong_answers"),
     ),
+    Mutant(
+        "search: its time is for all of the answer",
+        f"{_TOOLS}/searching/web.py",
+        "async with asyncio.timeout(self._timeout):  # httpx",
+        "if True:  # httpx",
+        (_SEARCH, "-k", "never_comes", "--timeout", "90"),
+    ),
+    Mutant(
+        "search: a folder that is gone is told",
+        f"{_TOOLS}/searching/folder.py",
+        "if not self._folder.is_dir():",
+        "if False:",
+        (_SEARCH, "-k", "gone"),
+    ),
+    Mutant(
+        "sql: interrupts are tried again",
+        f"{_TOOLS}/sql_session.py",
+        "asyncio.wait([press], timeout=_GRACE)",
+        "asyncio.wait([work, press], timeout=_GRACE)",
+        (_SQL, "-k", "too_early and sqlite"),
+    ),
+    Mutant(
+        "sql: what was given up is closed",
+        f"{_TOOLS}/sql_call.py",
+        "            await work\n    with contextlib.suppress(Exception):\n"
+        "        await in_thread(database.close)",
+        "            await work",
+        (_SQL, "-k", "given_up and sqlite"),
+    ),
 ]

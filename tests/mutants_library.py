@@ -169,8 +169,29 @@ LIBRARY = [
     Mutant(
         "session: no more at once than allowed",
         f"{_TOOLS}/function.py",
-        "asyncio.Semaphore(self.declaration.concurrency)",
-        "asyncio.Semaphore(99)",
+        "Slots(self.declaration.concurrency)",
+        "Slots(99)",
+        _SESSION,
+    ),
+    Mutant(
+        "tools: what they print is not the answer",
+        f"{_TOOLS}/printing.py",
+        "if _of_a_tool.get() and",
+        "if False and",
+        ("tests/tools/test_loading.py",),
+    ),
+    Mutant(
+        "session: each event loop has a limit of its own",
+        f"{_TOOLS}/attempts.py",
+        "loop = asyncio.get_running_loop()\n        return self._of.setdefault(loop,",
+        "loop = asyncio\n        return self._of.setdefault(loop,",
+        _SESSION,
+    ),
+    Mutant(
+        "session: a preparation that failed is made again",
+        f"{_TOOLS}/function.py",
+        "getting_ready, ready = ready or self.prepare(), None",
+        "getting_ready = ready or self.prepare()",
         _SESSION,
     ),
     Mutant(

@@ -144,4 +144,11 @@ NET = [
         "if self._connection is None:\n",
         (*_HOSTILE, "-k", "next_call"),
     ),
+    Mutant(
+        "mcp: one that does not answer is not waited for",
+        f"{_MCP}_server.py",
+        "        if not self._ready.done():  # it has not answered yet, and may never do so\n",
+        "        if False:\n",
+        (*_HOSTILE, "-k", "never_says_hello"),
+    ),
 ]

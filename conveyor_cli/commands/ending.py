@@ -6,9 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from conveyor_cli.errors import Exit
+
 if TYPE_CHECKING:
     from conveyor_cli.engine.events import RunStatus
     from conveyor_cli.files.aftermath import Aftermath
+
+
+def exit_of(status: RunStatus) -> Exit | None:
+    """The exit code of a run that was ended; None of one that came to its end."""
+    from conveyor_cli.engine.events import RunStatus
+
+    codes = {
+        RunStatus.LIMIT: Exit.LIMIT,
+        RunStatus.INTERRUPTED: Exit.INTERRUPTED,
+        RunStatus.TERMINATED: Exit.TERMINATED,
+        RunStatus.FAILED: Exit.FAILED,
+    }
+    return codes.get(status)
 
 
 def settle_files(aftermath: Aftermath, status: RunStatus, report: dict[str, Any]) -> list[str]:

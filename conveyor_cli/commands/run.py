@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conveyor_cli.commands import options
-from conveyor_cli.commands.ending import settle_files
+from conveyor_cli.commands.ending import exit_of, settle_files
 from conveyor_cli.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
     import json
 
     from conveyor_cli.app import complain
-    from conveyor_cli.engine.events import RunStatus
     from conveyor_cli.views.text import safe
 
     report = performance.report
@@ -79,15 +78,10 @@ def _conclude(performance: Performance, *, as_json: bool, stream: bool) -> int:
         complain(problem)
     if performance.error is not None:
         raise performance.error
-    codes = {
-        RunStatus.LIMIT: Exit.LIMIT,
-        RunStatus.INTERRUPTED: Exit.INTERRUPTED,
-        RunStatus.TERMINATED: Exit.TERMINATED,
-        RunStatus.FAILED: Exit.FAILED,
-    }
-    if performance.status in codes:
+    code = exit_of(performance.status)
+    if code is not None:
         complain(str(report["reason"]))
-        return codes[performance.status]
+        return code
     for problem in report["unmet"]:
         complain(problem)
     return Exit.FAILED if problems or report["unmet"] else Exit.OK

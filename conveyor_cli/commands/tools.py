@@ -9,6 +9,7 @@ import typer
 
 from conveyor_cli.commands import options
 from conveyor_cli.commands.completion import tool_names
+from conveyor_cli.commands.ending import exit_of
 from conveyor_cli.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def try_tool(
         raise performance.error
     if as_json:
         typer.echo(json.dumps(performance.report))
-    raise typer.Exit(_conclude(performance.report["calls"], show=not as_json))
+    code = _conclude(performance.report["calls"], show=not as_json)
+    raise typer.Exit(exit_of(performance.status) or code)
 
 
 def _perform(
@@ -183,8 +185,10 @@ def _conclude(calls: list[dict[str, Any]], *, show: bool) -> int:
     if show:
         for text in filter(None, (call["output"], call["result"])):
             typer.echo(safe(text) if sys.stdout.isatty() else text, nl=not text.endswith("\n"))
-    if call["error"] is not None:
-        complain(f"{call['tool']}: {call['status'].replace('_', ' ')}: {call['error']['message']}")
+    error = call["error"]
+    if error is not None:
+        why = f"{error['type']} {error['message']}" if error["kind"] == "exit" else error["message"]
+        complain(f"{call['tool']}: {call['status'].replace('_', ' ')}: {why}")
         return Exit.FAILED
     return Exit.OK
 

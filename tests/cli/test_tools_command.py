@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
@@ -38,6 +39,39 @@ class Desk:
 
     async def close(self) -> None:
         note("close")
+'''
+
+
+NOISY = '''
+from conveyor_tools.function import tool
+print("loaded")
+
+@tool(effects="pure")
+class Noisy:
+    """Prints at every opportunity."""
+
+    def __init__(self) -> None:
+        print("made")
+
+    def prepare(self) -> None:
+        print("prepared")
+
+    def check_argument(self, name, value) -> None:
+        print("checked")
+
+    async def on_argument(self, name, value) -> None:
+        print("heard")
+
+    def effects_of(self, arguments) -> str:
+        print("asked")
+        return "pure"
+
+    def __call__(self, x: int) -> int:
+        print("called", x)
+        return x
+
+    async def close(self) -> None:
+        print("closed")
 '''
 
 
@@ -84,6 +118,9 @@ def test_a_tool_is_shown(conveyor: Command) -> None:
     page = conveyor("tools", "show", "calculator")
     assert "starts      when expression is written" in page.out
     assert conveyor("tools", "show", "python").out.count("```python") == 1
+    http = conveyor("tools", "show", "http").out
+    assert "when the call is complete and is allowed; with arguments that do less, sooner" in http
+    assert "timeout     310 s, tried again once\n" in http
 
 
 def test_options_are_shown(conveyor: Command) -> None:
@@ -126,6 +163,26 @@ def test_code_is_tried_from_standard_input(conveyor: Command) -> None:
     assert (done.code, done.out) == (0, "a\n42\n")
 
 
+def test_a_try_that_is_stopped_says_so_to_the_shell(conveyor: Command) -> None:
+    """As a run does: 130, not that of a call that failed."""
+    process = conveyor.start("tools", "try", "shell", "echo begun; sleep 60", "--sandbox", "local",
+                             "--rate", "500", "--plain")  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b"stdout" in line and b"begun" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"conveyor: shell: cancelled: stopped by the user" in err
+
+
+def test_an_exit_status_is_called_that(conveyor: Command) -> None:
+    """A number alone says nothing."""
+    done = conveyor("tools", "try", "shell", "(exit 7)", "--sandbox", "local", "--rate", "500")
+    assert (done.code, done.complaint) == (1, "shell: error: exit status 7")
+
+
 def test_an_external_tool_needs_approval(conveyor: Command, sender: str) -> None:
     """Of someone at a terminal."""
     args = ["tools", "try", sender, '{"to": "bob"}', "--trust", "--rate", "500"]
@@ -138,6 +195,22 @@ def test_an_external_tool_needs_approval(conveyor: Command, sender: str) -> None
         typed.type(key)
         assert typed.wait() == code
         assert words in typed.terminal.text
+
+
+@pytest.mark.parametrize("form", ["--json", "--stream-json", "--plain"])
+def test_what_tools_print_is_not_the_answer(conveyor: Command, form: str) -> None:
+    """It goes to standard error: standard output can still be read by a program."""
+    conveyor.write("noisy.py", NOISY)
+    call = '<tool_call>\n{"name": "Noisy", "arguments": {"x": 7}}\n</tool_call>'
+    done = conveyor("run", "-p", "x", "--script", conveyor.script(call, "Done."), "--trust", form,
+                    "-c", "model.dialect=hermes", "-c", "tools=['./noisy.py:Noisy']")  # fmt: skip
+    assert done.code == 0, done.err
+    if form == "--plain":
+        assert done.out == "Done.\n"
+    else:
+        assert all(isinstance(json.loads(line), dict) for line in done.out.splitlines())
+    printed = ("loaded", "made", "prepared", "checked", "heard", "asked", "called 7", "closed")
+    assert set(printed) <= set(done.err.splitlines())
 
 
 def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:

@@ -273,6 +273,25 @@ def test_no_more_calls_run_than_the_tool_allows() -> None:
     assert most == 2
 
 
+def test_the_limit_holds_in_one_program_after_the_other() -> None:
+    """A tool that is rehearsed twice is used in two event loops."""
+
+    @tool(effects="pure", concurrency=1)
+    async def count(x: int) -> int:
+        """Count."""
+        await asyncio.sleep(0)
+        return x
+
+    function = made(count)
+
+    async def main() -> list[str | None]:
+        answers = await asyncio.gather(*(function.call({"x": it}) for it in range(3)))
+        return [answer.result for answer in answers]
+
+    for _ in range(2):
+        assert asyncio.run(main()) == ["0", "1", "2"]
+
+
 # Time and retries
 
 
@@ -354,3 +373,26 @@ def test_other_errors_and_calls_with_effects_are_not_tried_again() -> None:
         count = 0
         calling(made(Shaky), f'{{"write": {write}}}', partial=True)
         assert count == 1
+
+
+def test_a_preparation_that_failed_for_a_time_is_tried_again() -> None:
+    """Before the next try of the call: it would fail for the same reason otherwise."""
+    prepared = 0
+
+    @tool(effects="pure", retries=1)
+    class Far:
+        """Go far."""
+
+        async def prepare(self) -> None:
+            nonlocal prepared
+            prepared += 1
+            if prepared == 1:
+                raise TemporaryError("no route yet")
+
+        async def __call__(self, x: int) -> int:
+            return x
+
+    for partial in (True, False):
+        prepared = 0
+        outcome, _ = calling(made(Far), '{"x": 1}', partial=partial)
+        assert (prepared, outcome.result) == (2, "1")

@@ -43,7 +43,7 @@ def test_a_file_is_run_once_for_all_its_tools(
     path.write_text(TOOL)
     for _ in range(2):
         weather = loaded(f"{path}:weather")
-    assert capsys.readouterr().out == "ran\n"
+    assert capsys.readouterr().err == "ran\n"
     assert asyncio.run(weather.call({"city": "Oslo"})).result == '[{"name":"Oslo"}]'
 
 

@@ -7,6 +7,7 @@ what is made of the answer, is as their documentation says.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
@@ -171,6 +172,35 @@ def test_nowhere_to_keep_an_index(docs: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     engine = FolderSearch(docs, tmp_path / "file" / "cache")
     assert len(asyncio.run(find(engine, "otter"))) == 2
+
+
+def test_a_folder_that_is_gone(docs: Path) -> None:
+    """That is told: it is not the same as finding nothing."""
+    engine = FolderSearch(docs)
+    assert asyncio.run(find(engine, "otter"))
+    docs.rename(docs.with_name("elsewhere"))
+    with pytest.raises(ToolError, match=r"docs: the folder is not there any more"):
+        asyncio.run(find(engine, "otter"))
+
+
+def test_given_back_while_it_waits_for_another_program(docs: Path, tmp_path: Path) -> None:
+    """At once, however long the other one holds the index."""
+    engine = FolderSearch(docs)
+    asyncio.run(find(engine, "otter"))
+    (index,) = tmp_path.glob("cache/conveyor/search/*.db")
+
+    async def do() -> None:
+        preparing = asyncio.create_task(engine.prepare())
+        await asyncio.sleep(0.1)
+        preparing.cancel()
+        async with asyncio.timeout(5):
+            await engine.close()
+
+    with contextlib.closing(sqlite3.connect(index, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asyncio.run(do())
+        other.execute("ROLLBACK")
+    assert len(search(docs, "otter")) == 2
 
 
 def test_many_programs_at_once(docs: Path) -> None:
@@ -370,6 +400,25 @@ async def silent(_: asyncio.StreamWriter) -> None:
 def test_a_server_that_does_not_answer() -> None:
     async def do() -> None:
         async with rude(silent) as server:
+            engine = web.Searxng(f"http://127.0.0.1:{server.port}", 0.3)
+            with pytest.raises(TemporaryError, match=r"did not answer within 0\.3 s"):
+                await engine.find("a", 5)
+            await engine.close()
+
+    asyncio.run(do())
+
+
+def test_a_server_that_never_comes_to_an_end() -> None:
+    """A little now and then is no answer either: the time is for all of it."""
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+
+    async def do() -> None:
+        async with rude(drip) as server, asyncio.timeout(60):
             engine = web.Searxng(f"http://127.0.0.1:{server.port}", 0.3)
             with pytest.raises(TemporaryError, match=r"did not answer within 0\.3 s"):
                 await engine.find("a", 5)

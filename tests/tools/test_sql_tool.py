@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,49 @@ def test_stopped_in_mid_statement(shop: Shop) -> None:
     assert shop.names() == ["ann", "bob"]
 
 
+def test_an_interrupt_that_comes_too_early_is_not_the_only_one(shop: Shop) -> None:
+    """A statement that has not quite begun does not notice it. Its connection is kept."""
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, f"DELETE FROM orders; {SLOW[shop.kind]}")
+            await conversation.started(1, 1)
+            database = conversation.session._database  # type: ignore[attr-defined]
+            interrupt, tries = database.interrupt, itertools.count()
+            database.interrupt = lambda: interrupt() if next(tries) else None
+            conversation.session.cancel(1)
+            await conversation.ended(1)
+            await conversation.taken_back(1)
+            assert conversation.session._database is database  # type: ignore[attr-defined]
+            assert (await conversation.call(2, "SELECT 1;")).status is Status.OK
+
+    asyncio.run(do())
+    assert shop.names() == ["ann", "bob"]
+
+
+def test_a_connection_that_was_given_up_holds_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No lock of it is in the next call's way, once its statement has ended."""
+    monkeypatch.setattr("conveyor_tools.sql_session._GRACE", 0.1)
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, f"DELETE FROM orders; {SLOW[shop.kind]}")
+            await conversation.started(1, 1)
+            database = conversation.session._database  # type: ignore[attr-defined]
+            database.interrupt = lambda: None
+            conversation.session.cancel(1)
+            await conversation.ended(1)
+            await conversation.taken_back(1)
+            assert conversation.session._database is not database  # type: ignore[attr-defined]
+            text = "UPDATE orders SET name = 'eve' WHERE id = 1;"
+            assert (await conversation.call(2, text)).status is Status.OK
+
+    asyncio.run(do())
+    assert shop.names() == ["eve", "bob"]
+
+
 def test_a_statement_has_its_time(shop: Shop) -> None:
     done = run(shop, f"DELETE FROM orders; {SLOW[shop.kind]}", "SELECT 1", write=True, timeout=0.5)
     assert done.ends(1) == ["ok", "timeout"]
@@ -296,20 +340,24 @@ def test_ddl_is_undone_too(shop: Shop) -> None:
     assert len(shop.look("SELECT * FROM orders")[0]) == 3
 
 
-def test_no_such_database(tmp_path: Path) -> None:
-    """A file that is not there is not made, not even for writing."""
-    for kind in ("sqlite", "duckdb"):
-        tool = find_tool("sql", {"url": f"{kind}:///none.db", "write": True}, tmp_path)
-        assert isinstance(tool, SqlTool)
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("name", ["none.db", "folder"])
+def test_no_such_database(kind: str, name: str, tmp_path: Path) -> None:
+    """A file that is not there is not made, not even for writing; a folder is no file."""
+    (tmp_path / "folder").mkdir()
+    tool = find_tool("sql", {"url": f"{kind}:///{name}", "write": True}, tmp_path)
+    assert isinstance(tool, SqlTool)
 
-        async def do(tool: SqlTool) -> None:
-            async with talk(tool) as conversation:
-                outcome = await conversation.call(1, "SELECT 1")
-                assert outcome.failure is not None
-                assert outcome.failure.kind == "connection"
+    async def do() -> None:
+        async with talk(tool) as conversation:
+            outcome = await conversation.call(1, "SELECT 1")
+            assert outcome.failure is not None
+            assert outcome.failure.kind == "connection"
+            message = f"{tmp_path / name}: there is no such database"
+            assert outcome.failure.message == message  # and nothing is said to be undone
 
-        asyncio.run(do(tool))
-    assert not list(tmp_path.iterdir())
+    asyncio.run(do())
+    assert [it.name for it in tmp_path.iterdir()] == ["folder"]
 
 
 def test_garbage_for_a_database(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from weakref import WeakKeyDictionary
 
 from conveyor_sandbox.reports import Failure
 from conveyor_tools.answer import Answer, failure_of
 from conveyor_tools.errors import TemporaryError
 from conveyor_tools.later import waiting
+from conveyor_tools.printing import aside
 
 _FIRST_WAIT = 0.25
 """Seconds before the first retry, at most; the next waits are up to twice as long each."""
@@ -62,12 +64,29 @@ class Limit:
                 self._resume()
 
 
+class Slots:
+    """So many may be at it at once. A tool may serve one event loop after the other: each anew."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._of: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            WeakKeyDictionary()
+        )
+
+    @property
+    def here(self) -> asyncio.Semaphore:
+        """Those of the running loop."""
+        loop = asyncio.get_running_loop()
+        return self._of.setdefault(loop, asyncio.Semaphore(self._count))
+
+
 async def attempted(work: Callable[[], Awaitable[str]], limit: Limit, retries: int) -> Answer:
     """What comes of the work, within the limit and tried again so often. Errors are values."""
     token = waiting.set(limit.paused)
     try:
-        async with limit:
-            return Answer(await _with_retries(work, retries))
+        with aside():
+            async with limit:
+                return Answer(await _with_retries(work, retries))
     except (Exception, SystemExit, KeyboardInterrupt) as problem:  # noqa: BLE001 - it is told
         if limit.expired:
             message = f"no answer within {limit.seconds:g} s"

@@ -7,6 +7,9 @@ import decimal
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field
 
 from conveyor_tools.calculator_quantity import (
     Quantity,
@@ -39,7 +42,7 @@ _ROUNDED = decimal.Context(prec=_SHOWN_DIGITS, Emax=100_000, Emin=-100_000)
 
 
 @tool(effects=Effects.PURE, timeout=10, ready_when={"expression"})
-def calculator(expression: str) -> str:
+def calculator(expression: Annotated[str, Field(max_length=_LONGEST)]) -> str:
     """Calculate an expression in exact decimals, with units if it has any; return text.
 
     Knows + - * / // % and ** (or ^), parentheses, pi and e, and the functions abs, ceil, exp,

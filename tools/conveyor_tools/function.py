@@ -12,11 +12,12 @@ from typing import Any
 
 from conveyor_sandbox.sandbox import HostFunction
 from conveyor_tools.answer import LONGEST_RESULT, Answer, encode
-from conveyor_tools.attempts import Limit, attempted
+from conveyor_tools.attempts import Limit, Slots, attempted
 from conveyor_tools.blocking import in_thread
 from conveyor_tools.declaration import Declaration, Effects, declared, tool
 from conveyor_tools.later import Later
 from conveyor_tools.options import make
+from conveyor_tools.printing import aside
 from conveyor_tools.schema_stream import Schema
 from conveyor_tools.signature import NO_LATER, Arguments, read_signature
 
@@ -43,13 +44,13 @@ class FunctionTool:
     function: Callable[..., Any]
     stream_schema: Schema = field(init=False)
     """The arguments' schema, to validate a text while it is written."""
-    _slots: asyncio.Semaphore = field(init=False)
+    _slots: Slots = field(init=False)
     _used: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     """Set while there may be something to give back."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stream_schema", Schema(self.signature.schema()))
-        object.__setattr__(self, "_slots", asyncio.Semaphore(self.declaration.concurrency))
+        object.__setattr__(self, "_slots", Slots(self.declaration.concurrency))
 
     @property
     def effects(self) -> Effects:
@@ -84,7 +85,8 @@ class FunctionTool:
         if ask is None:
             return self.effects
         try:
-            return Effects(ask(arguments))
+            with aside():
+                return Effects(ask(arguments))
         except Exception:  # noqa: BLE001 - the tool's own mistake must not let a call slip through
             return Effects.EXTERNAL
 
@@ -100,7 +102,8 @@ class FunctionTool:
     def _check(self, name: str, value: Any) -> None:
         check = self._hook("check_argument")
         if check is not None:
-            check(name, value)
+            with aside():
+                check(name, value)
 
     async def prepare(self) -> None:
         """Get ready for a call: connect, import. Raises whatever the tool does."""
@@ -130,16 +133,19 @@ class FunctionTool:
         `later` has the arguments that are still to be written, `prepared` a preparation that is
         under way.
         """
+        ready = prepared
 
         async def call() -> str:
+            nonlocal ready
             args, kwargs = self.signature.bind(arguments, later)
             for name, value in arguments.items():
                 self._check(name, value)
-            await (prepared or self.prepare())
+            getting_ready, ready = ready or self.prepare(), None  # a next try begins anew
+            await getting_ready
             return await self._run(args, kwargs)
 
         harmless = self.declaration.idempotent or self.effects_of(arguments) is Effects.PURE
-        async with self._slots:
+        async with self._slots.here:
             retries = self.declaration.retries if harmless else 0
             return await attempted(call, Limit(self.timeout), retries)
 
@@ -170,10 +176,11 @@ class FunctionTool:
     async def _run_hook(self, name: str, *arguments: Any) -> None:
         """A coroutine is awaited; a function that may block runs in a thread."""
         hook = self._hook(name)
-        if inspect.iscoroutinefunction(hook):
-            await hook(*arguments)
-        elif hook is not None:
-            await in_thread(lambda: hook(*arguments))
+        with aside():
+            if inspect.iscoroutinefunction(hook):
+                await hook(*arguments)
+            elif hook is not None:
+                await in_thread(lambda: hook(*arguments))
 
     def _hook(self, name: str) -> Callable[..., Any] | None:
         hook = None if inspect.isroutine(self.function) else getattr(self.function, name, None)
@@ -203,7 +210,8 @@ def function_tool(
         if called is None:
             raise ValueError("it is a class without a __call__ method")
         documented = target if target.__doc__ else called
-        made: Any = make(target, options or {}, base)
+        with aside():
+            made: Any = make(target, options or {}, base)
         function = made
     elif options:
         raise ValueError("it takes no options: only classes do")

@@ -20,6 +20,7 @@ from typing import Any
 
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import FunctionTool, function_tool
+from conveyor_tools.printing import aside
 
 _LARGEST = 1024 * 1024
 
@@ -118,7 +119,9 @@ def load(
             are not what it takes.
     """
     try:
-        module = _execute(code) if reference.is_file else importlib.import_module(reference.source)
+        with aside():
+            file = reference.is_file
+            module = _execute(code) if file else importlib.import_module(reference.source)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise

@@ -69,6 +69,8 @@ class Connection:
     async def close(self) -> None:
         """End it, and the server if that is a child."""
         self._over.set()
+        if not self._ready.done():  # it has not answered yet, and may never do so
+            self._task.cancel()
         await asyncio.wait([self._task])
 
     def why(self, problem: BaseException) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import FunctionTool, function_tool
 from conveyor_tools.options import make
+from conveyor_tools.printing import aside
 from conveyor_tools.tool import Tool
 
 GROUP = "conveyor.tools"
@@ -65,7 +66,8 @@ def find_tool(
         return made(_built_in(name), name, options, base)
     point = _entry_points()[name]
     try:
-        target = point.load()
+        with aside():
+            target = point.load()
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise

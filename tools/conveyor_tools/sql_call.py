@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from conveyor_sandbox.reports import Outcome, Status
-from conveyor_tools.databases.base import DatabaseFailed, Limits
+from conveyor_tools.blocking import in_thread
+from conveyor_tools.databases.base import Database, DatabaseFailed, Limits
 
 
 class SqlCall:
@@ -21,9 +23,13 @@ class SqlCall:
         self.stopped = asyncio.Event()
 
 
-def forget(task: asyncio.Task[Any]) -> None:
-    """Nobody waits for what comes of it."""
-    task.cancelled() or task.exception()
+async def close_after(work: asyncio.Task[Any] | None, database: Database) -> None:
+    """Close a connection once the work that still goes on with it has ended, however it does."""
+    with contextlib.suppress(Exception):
+        if work is not None:
+            await work
+    with contextlib.suppress(Exception):
+        await in_thread(database.close)
 
 
 def was_interrupted(task: asyncio.Task[Any]) -> bool:

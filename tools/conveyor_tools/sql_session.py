@@ -33,7 +33,7 @@ from conveyor_tools.blocking import in_thread
 from conveyor_tools.databases.base import Answer, Database, DatabaseFailed, Limits
 from conveyor_tools.databases.text import shown
 from conveyor_tools.splitters.base import Unit
-from conveyor_tools.sql_call import SqlCall, forget, was_interrupted
+from conveyor_tools.sql_call import SqlCall, close_after, was_interrupted
 
 _PRESS = 0.2
 """Seconds between two tries to interrupt a statement: one that comes too early has no effect."""
@@ -77,6 +77,8 @@ class SqlSession:
         """Whether a transaction was begun and not ended."""
         self._todo: deque[Coroutine[Any, Any, None]] = deque()
         self._doing: asyncio.Task[None] | None = None
+        self._left: set[asyncio.Task[None]] = set()
+        """Connections that were given up, and are to be closed."""
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         self._listener = listener
@@ -146,8 +148,7 @@ class SqlSession:
         work = asyncio.create_task(in_thread(step))
         await asyncio.wait([work], timeout=self._timeout)
         if not work.done():
-            await self._give_up()
-            work.add_done_callback(forget)
+            await self._give_up(work)
             raise DatabaseFailed.because("connection", "TimeoutError", self._too_long)
         work.result()
 
@@ -180,8 +181,8 @@ class SqlSession:
         if self._unkept:  # the model takes it for granted: what follows may do harm
             unkept, self._unkept = self._unkept, ""
             raise DatabaseFailed.because("exception", "TransactionError", unkept)
-        call.begun = True
         if self._open:
+            call.begun = True
             return
         lasting = self._database is not None
         try:
@@ -191,7 +192,7 @@ class SqlSession:
                 raise
             await self._give_up()
             await self._do((await self._connected()).begin)
-        self._open = True
+        self._open = call.begun = True
 
     async def _execute(self, text: str, call: SqlCall) -> Answer:
         database = self._database
@@ -206,8 +207,7 @@ class SqlSession:
         if work.done():
             return work.result()
         if not await self._interrupted(database, work):
-            await self._give_up()
-            work.add_done_callback(forget)
+            await self._give_up(work)
         elif not was_interrupted(work):  # it ended by itself at the last moment
             return work.result()
         if call.stopped.is_set():
@@ -223,16 +223,22 @@ class SqlSession:
         until = time.monotonic() + _GRACE
         while not work.done() and time.monotonic() < until:
             press = asyncio.create_task(in_thread(database.interrupt))
-            await asyncio.wait([work, press], timeout=_GRACE)
+            await asyncio.wait([press], timeout=_GRACE)
             await asyncio.wait([work], timeout=_PRESS)
         return work.done()
 
-    async def _give_up(self) -> None:
-        """The connection is of no use any more: whatever it holds open, the database undoes."""
+    async def _give_up(self, work: asyncio.Task[Any] | None = None) -> None:
+        """The connection is of no use any more: whatever it holds open, the database undoes.
+
+        It is closed once the work that still goes on with it has ended.
+        """
         database, self._database = self._database, None
         self._open = False
         if database is not None:
             await in_thread(database.abort)
+            left = asyncio.create_task(close_after(work, database))
+            self._left.add(left)
+            left.add_done_callback(self._left.discard)
 
     def _failed(self, failure: Failure, call: SqlCall) -> Outcome:
         """The outcome of a statement, and so of its call."""
@@ -240,7 +246,7 @@ class SqlSession:
         status = Status.TIMEOUT if failure.kind == "timeout" else Status.ERROR
         if call.stopped.is_set():
             status = Status.CANCELLED
-        if self._write:
+        if self._write and call.begun:
             message = f"{message}\n{_UNDONE}"
         return Outcome(status, Failure(failure.kind, failure.type, message))
 

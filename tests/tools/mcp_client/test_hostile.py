@@ -245,6 +245,23 @@ def test_a_server_that_clings_is_killed_with_all_its_children(tmp_path: Path) ->
     assert ended(mark)
 
 
+def test_one_that_never_says_hello_need_not_be_waited_for(tmp_path: Path) -> None:
+    """When the run is stopped meanwhile: it is ended then."""
+
+    async def work() -> None:
+        command = hostile("no-hello", str(tmp_path))
+        server = McpServer(McpOptions(command=tuple(command), start_timeout=3600))
+        for _ in range(3000):
+            if processes(str(tmp_path)):
+                break
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(60):
+            await server.close()
+
+    run(work)
+    assert ended(str(tmp_path))
+
+
 _DRIVER = """
 import asyncio, sys
 from conveyor_tools.mcp import McpOptions, McpServer, read_options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from conveyor_sandbox.reports import Failure
@@ -50,6 +51,12 @@ class DatabaseFailed(Exception):  # noqa: N818 - it says what happened
     def because(cls, kind: str, type_name: str, message: str) -> DatabaseFailed:
         """The failure of that kind."""
         return cls(Failure(kind, type_name, message.strip()))
+
+    @classmethod
+    def missing(cls, path: Path) -> DatabaseFailed:
+        """That of a file that is not there, or is none: it is not made."""
+        message = f"{path}: there is no such database"
+        return cls.because("connection", "FileNotFoundError", message)
 
 
 class Database(Protocol):

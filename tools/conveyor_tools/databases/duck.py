@@ -38,9 +38,8 @@ class DuckDatabase:
         import duckdb  # noqa: PLC0415 - it takes long to import
 
         self._duckdb = duckdb
-        if path is not None and not path.exists():
-            message = f"{path}: there is no such database"
-            raise DatabaseFailed.because("connection", "FileNotFoundError", message)
+        if path is not None and not path.is_file():
+            raise DatabaseFailed.missing(path)
         name = str(path) if path is not None else ":memory:"
         try:
             self._connection = duckdb.connect(

@@ -46,6 +46,8 @@ class SqliteDatabase:
         """Whether what runs is ours, not the model's."""
         name = ""
         if path is not None:
+            if not path.is_file():
+                raise DatabaseFailed.missing(path)
             name = f"file:{quote(str(path))}?mode={'rw' if write else 'ro'}"
         try:
             self._connection = sqlite3.connect(

@@ -6,6 +6,7 @@ size or time of change differ are read again.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import re
@@ -29,6 +30,9 @@ _OF_ONE_FILE = 3
 """Passages of one document among the hits."""
 _SHOWN_WORDS = 48
 _PATIENCE = 20.0
+"""Seconds for which another program may hold the index."""
+_GRACE = 1.0
+"""Seconds that what is under way may take to end before it is left to itself."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER);
 CREATE VIRTUAL TABLE IF NOT EXISTS passages USING fts5 (
@@ -65,9 +69,12 @@ class FolderSearch:
         return list(await in_thread(lambda: self._find(expression, limit)))
 
     async def close(self) -> None:
+        """Give the index back: at once, or else when what is under way has ended."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await in_thread(connection.close)
+            connection.interrupt()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(in_thread(lambda: self._hang_up(connection)), _GRACE)
 
     def _find(self, expression: str, limit: int) -> list[Hit]:
         with self._lock, _told():
@@ -79,9 +86,16 @@ class FolderSearch:
                 hits.append(Hit(title, f"{path}:{line}", " ".join(text.split())))
         return hits
 
+    def _hang_up(self, connection: sqlite3.Connection) -> None:
+        """Not while another thread uses it: SQLite's module for Python would crash."""
+        with self._lock:
+            connection.close()
+
     # The index
 
     def _refresh(self) -> None:
+        if not self._folder.is_dir():
+            raise ToolError(f"{self._folder.name}: the folder is not there any more")
         with self._lock, _told():
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")  # another program may be at it
@@ -98,6 +112,8 @@ class FolderSearch:
             for path, changed, size in connection.execute("SELECT * FROM documents")
         }
         for document in documents(self._folder):
+            if self._connection is not connection:
+                raise ToolError("the index was given back")
             facts = (document.changed, document.size)
             if known.pop(document.path, None) == facts:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import html
 import json
@@ -42,13 +43,15 @@ class WebSearch:
 
     async def prepare(self) -> None:
         """Connect, by asking for something small. A failure is the search's to tell."""
-        with contextlib.suppress(httpx.HTTPError):
-            await self._open().head(f"{self._base}/robots.txt", headers={})
+        with contextlib.suppress(httpx.HTTPError, TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await self._open().head(f"{self._base}/robots.txt", headers={})
 
     async def find(self, query: str, limit: int) -> list[Hit]:
         try:
-            found = _listed(await self._ask(query, limit))
-        except httpx.TimeoutException:
+            async with asyncio.timeout(self._timeout):  # httpx's own is for each piece alone
+                found = _listed(await self._ask(query, limit))
+        except (httpx.TimeoutException, TimeoutError):
             raise TemporaryError(f"{self.name} did not answer within {self._timeout:g} s") from None
         except httpx.HTTPError as error:
             raise TemporaryError(f"{self.name}: {type(error).__name__}") from None
