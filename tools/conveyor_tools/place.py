@@ -34,5 +34,7 @@ class Place:
     """All that the model can call, by name."""
     functions: Mapping[str, FunctionTool] = field(default_factory=dict)
     """All that its code can call, by name."""
+    keeps_files: bool = False
+    """Whether the user wants the files that tools make."""
     refusal: Refusal = _nobody_objects
     """For a session that makes calls of its own, as a plan does."""
