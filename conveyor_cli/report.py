@@ -7,7 +7,8 @@ from typing import Any
 
 from conveyor_cli.engine.events import CheckpointTaken
 from conveyor_cli.engine.metrics import Metrics
-from conveyor_cli.engine.timeline import CallTrack, NestedTrack, Timeline, UnitTrack
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.tracks import CallTrack, NestedTrack, UnitTrack
 from conveyor_cli.task import Expectation
 from conveyor_sandbox.reports import Status, Stream
 

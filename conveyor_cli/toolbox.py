@@ -13,6 +13,7 @@ from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import FunctionTool
 from conveyor_tools.loading import load, read
+from conveyor_tools.plan_tools import PLAN, tools_told
 from conveyor_tools.registry import find_tool
 from conveyor_tools.tool import Tool
 
@@ -61,10 +62,13 @@ class Toolbox:
     @property
     def functions_told(self) -> str:
         """What the model is told about functions that are not called alone; empty if none are."""
-        if not self.from_code:
-            return ""
-        how = [text for tool, text in _CALLED_FROM.items() if tool in self.tools]
-        return "\n".join([*how, *(_described(self.functions[it]) for it in sorted(self.from_code))])
+        told = []
+        if self.from_code:
+            told += [text for tool, text in _CALLED_FROM.items() if tool in self.tools]
+            told += [_described(self.functions[it]) for it in sorted(self.from_code)]
+        if PLAN in self.tools:
+            told += filter(None, [tools_told(self.tools, self.functions)])
+        return "\n".join(told)
 
     @property
     def _own(self) -> list[str]:

@@ -7,6 +7,10 @@ from tests.mutants_mutant import Mutant
 _TOOLS = "tools/conveyor_tools"
 _STEPS = ("tests/tools/splitters/test_plan_splitter.py",)
 _RUN = ("tests/tools/test_plan.py",)
+_LANES = ("tests/cli/test_plan_lanes.py",)
+_CODE = ("tests/cli/test_plan_steps.py::test_effects_of_code_do_not_happen_for_nothing",)
+_AFTER = ("tests/cli/test_plan_steps.py::test_a_call_after_a_plan_can_be_stopped",)
+_ROWS = ("tests/cli/test_plan_steps.py::test_rows_that_are_too_many_are_not_used",)
 _METRICS = ("tests/cli/engine/test_metrics.py",)
 _CHART = ("tests/cli/views/test_chart.py",)
 _BLOCKS = ("tests/cli/dialects/test_plan_blocks.py",)
@@ -29,8 +33,8 @@ PLAN = [
     Mutant(
         "plan: an effect waits for all before it",
         f"{_TOOLS}/splitters/plan.py",
-        "after, external = tuple(self._steps.values()), True",
-        "external = True",
+        "else (tuple(self._steps.values()), True)",
+        "else (tuple(sorted(after)), True)",
         _RUN,
     ),
     Mutant(
@@ -69,6 +73,62 @@ PLAN = [
         _RUN,
     ),
     Mutant(
+        "plan: steps of one lane follow each other",
+        f"{_TOOLS}/splitters/plan.py",
+        "after |= {self._on_lane[lane]} if lane in self._on_lane else set()",
+        "after |= set()",
+        _LANES,
+    ),
+    Mutant(
+        "plan: a failure takes back what other lanes did",
+        f"{_TOOLS}/plan_calls.py",
+        "            lost += await call.take_back()\n",
+        "            pass\n",
+        _LANES,
+    ),
+    Mutant(
+        "plan: what its steps did is kept",
+        f"{_TOOLS}/plan_calls.py",
+        "                    call.inner.commit()\n",
+        "                    pass\n",
+        _LANES,
+    ),
+    Mutant(
+        "plan: the steps on one database are one transaction",
+        f"{_TOOLS}/sql_session.py",
+        "        if self._open:\n            return\n",
+        "",
+        _LANES,
+    ),
+    Mutant(
+        "plan: what code does for good waits for the steps before it",
+        "conveyor_cli/engine/inner.py",
+        "if counts and whole is not None",
+        "if whole is not None",
+        _CODE,
+    ),
+    Mutant(
+        "plan: what code does for good waits for the plan",
+        "conveyor_cli/engine/inner.py",
+        "if counts and whole is not None",
+        "if counts",
+        _CODE,
+    ),
+    Mutant(
+        "plan: calls of earlier numbers can still be stopped in the sandbox",
+        "sandbox/conveyor_sandbox/guest/ledger.py",
+        "return call not in self._ended and call not in self._over",
+        "return call > max(self._ended) and call not in self._over",
+        _AFTER,
+    ),
+    Mutant(
+        "plan: rows that are too many are not used in part",
+        f"{_TOOLS}/databases/data.py",
+        "            return Unusable(self._why)",
+        "            return self._rows",
+        _ROWS,
+    ),
+    Mutant(
         "plan: a longer block is closed by as many marks",
         "conveyor_cli/dialects/plan.py",
         '"<" * len(opening[2])',
@@ -77,7 +137,7 @@ PLAN = [
     ),
     Mutant(
         "metrics: pure calls wait for none before them",
-        "conveyor_cli/engine/metrics.py",
+        "conveyor_cli/engine/pipeline.py",
         "-math.inf if call.pure else calls_over",
         "calls_over",
         _METRICS,

@@ -15,6 +15,7 @@ from tests.mutants_shell import SHELL
 from tests.mutants_speech import SPEECH
 
 _SPLITTER = "tools/conveyor_tools/splitters/python.py"
+_SCAN = "tools/conveyor_tools/splitters/scanning.py"
 _COUNT = "tools/conveyor_tools/splitters/lines.py"
 _LINES = "tools/conveyor_tools/splitters/logical_line.py"
 _FENCES = "conveyor_cli/dialects/fences.py"
@@ -119,13 +120,13 @@ SPLITTER = [
     ),
     Mutant(
         "what is left comes at the end",
-        _SPLITTER,
-        "        if text:\n            units.append(self._unit(text))",
-        "        if text.strip():\n            units.append(self._unit(text))",
+        _SCAN,
+        "        if rest := text[cut:]:",
+        "        if (rest := text[cut:]).strip():",
         CUTS,
     ),
     Mutant("lines end with CR LF", _COUNT, 'text.count("\\r") - text.count("\\r\\n")', "0", CUTS),
-    Mutant("time is linear", _SPLITTER, "kept = max(0, pos - LOOKBEHIND)", "kept = 0", COST),
+    Mutant("time is linear", _SCAN, "if past > 0:", "if past < 0:", COST),
     Mutant(
         "brackets hold a line open",
         _LINES,
@@ -163,7 +164,7 @@ SPLITTER = [
     Mutant(
         "a fence waits for the end of a string",
         _SPLITTER,
-        "return not (self._step == self._in_line and self._line.in_string)",
+        "return not (self.step == self._in_line and self._line.in_string)",
         "return True",
         (*CUTS, *FENCES),
     ),
@@ -325,16 +326,16 @@ GUEST = [
     ),
     Mutant(
         "an answer is for one unit only",
-        f"{_GUEST}/supervisor.py",
-        'if (answer["call"], answer["index"]) != (',
-        'if (answer["call"], None) == (',
+        f"{_GUEST}/current.py",
+        'return (answer["call"], answer["index"]) == numbers',
+        "return True",
         guest("forged"),
     ),
     Mutant(
         "a unit is said to start once",
-        f"{_GUEST}/supervisor.py",
-        "            if not self._started:\n",
-        "            if True:\n",
+        f"{_GUEST}/current.py",
+        "is_news, self._started = not self._started, True",
+        "is_news, self._started = True, True",
         guest("forged"),
     ),
     Mutant(
@@ -412,9 +413,9 @@ UNDO = [
     ),
     Mutant(
         "the files are restored",
-        f"{_GUEST}/supervisor.py",
-        "lost += self._replace_worker(restore_files=True)",
-        "lost += self._replace_worker(restore_files=False)",
+        f"{_GUEST}/errands.py",
+        "lost = self.replace_worker(restore_files=True)",
+        "lost = self.replace_worker(restore_files=False)",
         CUT_OFF,
     ),
     Mutant(

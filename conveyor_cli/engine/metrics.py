@@ -8,12 +8,13 @@ for the ends that are missing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
-from conveyor_cli.engine.timeline import Timeline, TurnTrack, UnitTrack
-
-Interval = tuple[float, float]
+from conveyor_cli.engine.intervals import busy_intervals, clipped, length
+from conveyor_cli.engine.pipeline import pipeline, start_latencies
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.tracks import TurnTrack, UnitTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ def measure_turn(turn: TurnTrack, end: float) -> TurnMetrics:
     start = turn.started_at
     decoded_until = start if turn.last_delta_at is None else turn.last_delta_at
     busy = busy_intervals(turn, end)
-    tool_s = _length(busy)
-    overlap_s = _length(clipped(busy, start, decoded_until))
+    tool_s = length(busy)
+    overlap_s = length(clipped(busy, start, decoded_until))
     wall_s = (end if turn.ended_at is None else turn.ended_at) - start
     closings = {
         call.number: decoded_until if call.closed_at is None else call.closed_at
@@ -123,13 +124,13 @@ def measure_turn(turn: TurnTrack, end: float) -> TurnMetrics:
     def closed(unit: UnitTrack) -> float:
         return max(closings[unit.key.call], unit.ready_at)
 
-    ideal_s = _pipeline(
+    ideal_s = pipeline(
         turn,
         end,
         lambda unit: closed(unit) if unit.external else unit.ready_at,
         lambda call: closings[call],
     )
-    sequential_s = _pipeline(turn, end, closed, lambda _: -math.inf)
+    sequential_s = pipeline(turn, end, closed, lambda _: -math.inf)
     first = turn.first_token_at
     generation_s = 0.0 if first is None else max(0.0, decoded_until - first)
     return TurnMetrics(
@@ -177,123 +178,6 @@ def total(timeline: Timeline, turns: tuple[TurnMetrics, ...]) -> Metrics:
         sandbox_startup_s=sum(sandbox.seconds for sandbox in timeline.sandboxes),
         per_turn=turns,
     )
-
-
-def busy_intervals(turn: TurnTrack, end: float) -> list[Interval]:
-    """When at least one unit of the turn ran: disjoint, in order. `end` ends what still runs."""
-    return _union(
-        (unit.started_at, end if unit.finished_at is None else unit.finished_at)
-        for call in turn.calls
-        for unit in call.units
-        if unit.started_at is not None
-    )
-
-
-def waits(unit: UnitTrack, end: float) -> list[Interval]:
-    """When the unit waited for tools that it called: disjoint, in order."""
-    return _union(
-        (nested.made_at, end if nested.finished_at is None else min(end, nested.finished_at))
-        for nested in unit.nested
-        if nested.waits
-    )
-
-
-def _held(unit: UnitTrack, end: float, since: float) -> float:
-    """How long after `since` tools that it called, and waited for, were not allowed to begin."""
-    holds = []
-    for nested in unit.nested:
-        ends = (nested.started_at, nested.finished_at, end)
-        begin, until = max(nested.made_at, since), next(at for at in ends if at is not None)
-        if nested.waits and begin < until:
-            holds.append((begin, until))
-    return _length(_union(holds))
-
-
-def _union(intervals: Iterable[Interval]) -> list[Interval]:
-    union: list[Interval] = []
-    for begin, finish in sorted(intervals):
-        if union and begin <= union[-1][1]:
-            union[-1] = (union[-1][0], max(union[-1][1], finish))
-        else:
-            union.append((begin, finish))
-    return union
-
-
-def clipped(intervals: Iterable[Interval], low: float, high: float) -> list[Interval]:
-    """The parts of the intervals that lie between `low` and `high`."""
-    return [(max(a, low), min(b, high)) for a, b in intervals if a < high and b > low]
-
-
-def start_latencies(timeline: Timeline) -> list[float]:
-    """Ready to started, in seconds, of every unit that nothing kept waiting."""
-    latencies = []
-    for turn in timeline.turns.values():
-        for unit, free_at in _in_order(turn, _ended_at):
-            if not unit.held and free_at <= unit.ready_at:
-                assert unit.started_at is not None
-                latencies.append(unit.started_at - unit.ready_at)
-    return latencies
-
-
-def _ended_at(unit: UnitTrack, _: float) -> float:
-    return math.inf if unit.finished_at is None else unit.finished_at
-
-
-def _in_order(
-    turn: TurnTrack, end_of: Callable[[UnitTrack, float], float]
-) -> Iterator[tuple[UnitTrack, float]]:
-    """The units of the turn that ran, each with the time when all that it depends on had ended.
-
-    When a unit ends is for `end_of` to say, given that time. A unit depends on those that it comes
-    `after`, and on all calls before its own; a call of a pure tool depends on none of them.
-    """
-    calls_over = -math.inf
-    for call in turn.calls:
-        begin = -math.inf if call.pure else calls_over
-        ends: dict[int, float] = {}
-        latest = begin
-        for unit in call.units:
-            if unit.started_at is None:
-                continue
-            free_at = latest
-            if unit.after is not None:
-                free_at = max((ends[it] for it in unit.after if it in ends), default=begin)
-            yield unit, free_at
-            end = ends[unit.key.index] = end_of(unit, free_at)
-            latest = max(latest, end)
-        calls_over = max(calls_over, latest)
-
-
-def _pipeline(
-    turn: TurnTrack,
-    end: float,
-    release: Callable[[UnitTrack], float],
-    allowed: Callable[[int], float],
-) -> float:
-    """How long the turn takes when every unit starts at its release, at no cost.
-
-    Each runs for as long as it was measured to run, without the time that tools called by it had
-    to wait after the call was `allowed` them: that is the user's, who was asked.
-    """
-    decoded_until = turn.started_at if turn.last_delta_at is None else turn.last_delta_at
-    over = max(decoded_until, turn.started_at)
-
-    def end_of(unit: UnitTrack, free_at: float) -> float:
-        nonlocal over
-        assert unit.started_at is not None
-        finish = end if unit.finished_at is None else unit.finished_at
-        held = _held(unit, finish, allowed(unit.key.call)) if unit.nested else 0.0
-        ended = max(free_at, release(unit)) + (finish - unit.started_at) - held
-        over = max(over, ended)
-        return ended
-
-    for _ in _in_order(turn, end_of):
-        pass
-    return over - turn.started_at
-
-
-def _length(intervals: Iterable[Interval]) -> float:
-    return sum(b - a for a, b in intervals)
 
 
 def _rate(tokens: int, seconds: float) -> float | None:

@@ -10,7 +10,8 @@ from typing import Protocol
 from conveyor_cli.engine.approval import Approval
 from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.events import Emit, SandboxDied, SandboxStarted
-from conveyor_cli.engine.lane import Lane
+from conveyor_cli.engine.inner import InnerCalls
+from conveyor_cli.engine.lane import Lane, LaneCall
 from conveyor_cli.engine.nested import NestedCalls
 from conveyor_sandbox import errors
 from conveyor_sandbox.client import GuestClient
@@ -58,7 +59,9 @@ class Workplace:
         self._functions = functions
         self._approval = approval
         self._servers = servers
-        self._place = Place(None, tools, functions, keeps_files, approval.refusal)
+        self._place = Place(
+            None, tools, functions, approval.refusal, InnerCalls(self), keeps_files=keeps_files
+        )
         self._sandbox: Sandbox | None = None
         self._indoors: Lane | None = None
         """The sandbox's lane, once it is used."""
@@ -127,6 +130,18 @@ class Workplace:
         if tool.lane not in self._lanes:
             self._lanes[tool.lane] = Lane(tool.lane, self._place, None)
         return self._lanes[tool.lane]
+
+    def open_call(self, number: int) -> LaneCall:
+        """The call of that number, which is open on one of the lanes.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for lane in self._lanes.values():
+            call = lane.find(number)
+            if call is not None:
+                return call
+        raise KeyError(number)
 
     async def reset(self) -> None:
         """Empty the interpreter and end what is connected; files stay.

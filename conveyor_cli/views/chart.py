@@ -13,8 +13,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from conveyor_cli.engine.metrics import busy_intervals, clipped, waits
-from conveyor_cli.engine.timeline import Phase, Timeline, TurnTrack, UnitTrack
+from conveyor_cli.engine.intervals import busy_intervals, clipped, waits
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.tracks import Phase, TurnTrack, UnitTrack
 from conveyor_cli.views.bars import EIGHTHS, Fill, Ink, Strip
 from conveyor_cli.views.marks import MARKS, glyph
 from conveyor_cli.views.stacking import stack_lanes

@@ -14,7 +14,8 @@ from rich.segment import Segment
 from rich.text import Text
 
 from conveyor_cli.engine.events import Event, RunStatus
-from conveyor_cli.engine.timeline import Phase, Timeline
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.tracks import Phase
 from conveyor_cli.views.bars import Ink
 from conveyor_cli.views.chart import Chart, live_span
 from conveyor_cli.views.marks import MARKS, glyph

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from conveyor_cli.engine.timeline import Phase
+from conveyor_cli.engine.tracks import Phase
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from conveyor_cli.engine.timeline import CallTrack, Phase, Timeline, TurnTrack, UnitTrack
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.tracks import CallTrack, Phase, TurnTrack, UnitTrack
 from conveyor_cli.views.marks import MARKS, glyph
 from conveyor_cli.views.text import safe
 from conveyor_sandbox.reports import Stream, UnitKey

@@ -31,7 +31,8 @@ from conveyor_cli.engine.events import (
     UnitSkipped,
     UnitStarted,
 )
-from conveyor_cli.engine.timeline import Phase, Timeline
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.tracks import Phase
 from conveyor_cli.views.chart import Chart, seconds
 from conveyor_cli.views.marks import MARKS, glyph
 from conveyor_cli.views.summary import summary

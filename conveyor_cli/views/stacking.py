@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from conveyor_cli.engine.timeline import UnitTrack
+from conveyor_cli.engine.tracks import UnitTrack
 
 _MOST = 6
 """Rows of one lane."""

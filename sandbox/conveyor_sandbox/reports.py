@@ -79,12 +79,13 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Text that a unit wrote."""
+    """Text that a unit wrote. `data`: what it says as plain data, for a call that wants such."""
 
     unit: UnitKey
     stream: Stream
     text: str
     at: float
+    data: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,17 +99,18 @@ def test_validation_stops_each_wrong_call_where_it_is_wrong() -> None:
     assert tokens["partial"] < tokens["sequential"] / 2
 
 
-def test_planning_asks_side_by_side(tmp_path: Path) -> None:
-    """Without a sandbox; each step as soon as those that it uses have ended, no sooner."""
-    report, journal = run_task("planning.yaml", "docker", tmp_path)
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_planning_asks_side_by_side(sandbox: str, tmp_path: Path) -> None:
+    """Each step as soon as those have ended that it uses, or that share its state, no sooner."""
+    report, journal = run_task("planning.yaml", sandbox, tmp_path)
     (call,) = report["calls"]
-    assert call["result"] == "154.485 second"
-    assert not [record for record in journal if record["event"] == "sandbox_started"]
+    assert call["result"] == "3666735"
+    assert "$7 = 5 booths for 1118 cars an hour: they wait 4.2 s\n" in call["output"]
     stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
     units = call["units"]
-    assert units[0]["started_at"] < stopped
-    for index, uses in ((4, (0,)), (5, (2,)), (6, (3,))):
-        ends = [units[it]["finished_at"] for it in uses]
+    assert units[0]["started_at"] < units[1]["started_at"] < stopped
+    for index, before in ((5, (0,)), (6, (1, 5)), (7, (5,)), (8, (7,))):
+        ends = [units[it]["finished_at"] for it in before]
         assert units[index]["started_at"] >= max(units[index]["ready_at"], *ends)
 
 

@@ -30,6 +30,13 @@ class Answer:
         return self.result
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Stands for a result that cannot be had as data, and says why, as in "it has no rows"."""
+
+    why: str
+
+
 def encode(value: Any, limit: int = LONGEST_RESULT) -> str:
     """A result as JSON; a text that is too long is cut, visibly.
 

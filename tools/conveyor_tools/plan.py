@@ -11,6 +11,7 @@ from conveyor_sandbox.reports import Report, RolledBack, UnitKey
 from conveyor_tools.function import Effects, FunctionTool
 from conveyor_tools.place import Place
 from conveyor_tools.plan_run import PlanRun
+from conveyor_tools.plan_tools import PLAN, step_tools
 from conveyor_tools.splitters.base import Unit
 from conveyor_tools.splitters.plan import PlanSplitter, PlanUnit
 from conveyor_tools.tool import text_schema
@@ -28,9 +29,9 @@ RULES = (
 
 
 class PlanTool:
-    """Steps that call the functions of the task; values flow from step to step by number."""
+    """Steps that call the task's other tools; values flow from step to step by number."""
 
-    name = "plan"
+    name = PLAN
     tags = ("plan",)
     lane = "plan"
     language = "text"
@@ -48,7 +49,7 @@ class PlanTool:
     )
 
     def splitter(self, place: Place) -> PlanSplitter:
-        return PlanSplitter(place.functions)
+        return PlanSplitter(step_tools(place))
 
     def open(self, place: Place) -> PlanSession:
         return PlanSession(place)
@@ -62,6 +63,7 @@ class PlanSession:
         self._report: Callable[[Report], None] = lambda _: None
         self._runs: dict[int, PlanRun] = {}
         self._prepared: dict[str, asyncio.Task[None]] = {}
+        self._undoing: set[asyncio.Task[tuple[str, ...]]] = set()
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         self._report = listener
@@ -85,17 +87,32 @@ class PlanSession:
     def roll_back(self, call: int) -> None:
         run = self._runs.pop(call, None)
         lost = tuple(run.effects) if run is not None else ()
-        self._report(RolledBack(call, lost, time.monotonic()))
+        if run is None or not run.calls:
+            self._report(RolledBack(call, lost, time.monotonic()))
+            return
+        undoing = asyncio.create_task(run.calls.take_back())
+        self._undoing.add(undoing)
+        undoing.add_done_callback(lambda done: self._taken_back(call, lost, done))
+
+    def _taken_back(
+        self, call: int, lost: tuple[str, ...], done: asyncio.Task[tuple[str, ...]]
+    ) -> None:
+        self._undoing.discard(done)
+        if not done.cancelled():
+            self._report(RolledBack(call, (*lost, *done.result()), time.monotonic()))
 
     def commit(self) -> None:
-        self._runs = {call: run for call, run in self._runs.items() if not run.ended}
+        for call, run in tuple(self._runs.items()):
+            if run.ended:
+                run.calls.commit()
+                del self._runs[call]
 
     async def close(self) -> None:
         self._report = lambda _: None
         for run in self._runs.values():
-            run.cancel()
+            run.close()
         self._runs.clear()
-        for task in self._prepared.values():
+        for task in (*self._prepared.values(), *self._undoing):
             task.cancel()
         await asyncio.gather(*self._prepared.values(), return_exceptions=True)
         functions = [self._place.functions[name] for name in self._prepared]
@@ -104,9 +121,7 @@ class PlanSession:
     def _of(self, call: int) -> PlanRun:
         if call not in self._runs:
             place = self._place
-            self._runs[call] = PlanRun(
-                call, place.functions, place.refusal, self._preparation, self._tell
-            )
+            self._runs[call] = PlanRun(call, place, self._preparation, self._tell)
         return self._runs[call]
 
     def _preparation(self, name: str) -> Awaitable[None] | None:

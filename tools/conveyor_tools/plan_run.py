@@ -3,18 +3,18 @@
 What comes of a plan is what would come of it if its steps ran one after another. So the step that
 fails is the first in the text that does, not the first in time: what stands before a failed step
 goes on, and may fail itself; what stands after it is stopped, and what of that was done already
-does not count.
+does not count. Then all that the plan changed in states that can be brought back is undone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any
 
@@ -25,21 +25,25 @@ from conveyor_sandbox.reports import (
     Outcome,
     Output,
     Report,
+    RolledBack,
     Skipped,
     Started,
     Status,
     Stream,
     UnitKey,
 )
-from conveyor_tools.errors import ToolError
-from conveyor_tools.function import Answer, Effects, FunctionTool
-from conveyor_tools.place import Refusal
-from conveyor_tools.plan_values import Step, resolve
+from conveyor_tools.place import Place
+from conveyor_tools.plan_caller import StepCaller
+from conveyor_tools.plan_calls import StepCalls
+from conveyor_tools.plan_values import Failed, Given, Step
 
 _AT_ONCE = 16
 """Steps that run side by side."""
 _SHOWN = 1000
 """Characters of a step's result in the output; the last step's stands there whole, as result."""
+
+
+_UNDONE = "What the steps of this plan changed was undone."
 
 
 class _State(Enum):
@@ -62,8 +66,13 @@ class _Running:
     """Whether its tool was called; it may still be asked about, before."""
     started_at: float = 0.0
     ended_at: float = 0.0
-    answer: Answer | None = None
+    given: Given | None = None
+    failed: Failed | None = None
     task: asyncio.Task[None] | None = None
+    counts: asyncio.Future[bool] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    """Whether all steps before it have ended well."""
 
 
 class PlanRun:
@@ -72,17 +81,14 @@ class PlanRun:
     def __init__(
         self,
         call: int,
-        functions: Mapping[str, FunctionTool],
-        refusal: Refusal,
+        place: Place,
         prepared: Callable[[str], Awaitable[None] | None],
         report: Callable[[Report], None],
     ) -> None:
-        self.effects: list[str] = []
-        """What steps did, or may have done, that cannot be taken back."""
         self._call = call
-        self._functions = functions
-        self._refusal = refusal
-        self._prepared = prepared
+        self.calls = StepCalls(place.inner)
+        """Steps that are calls of tools with sessions: they count together, or not at all."""
+        self._caller = StepCaller(place, self.calls, prepared)
         self._report = report
         self._steps: dict[int, _Running] = {}  # by the indices of their units
         self._waiting: defaultdict[int, list[_Running]] = defaultdict(list)  # by what they wait for
@@ -95,6 +101,7 @@ class PlanRun:
         self._over = False  # no more steps run
         self._outcome: Outcome | None = None  # of the call, if a step or the user ended it
         self._closed = False
+        self._undoing: asyncio.Task[None] | None = None
         self.ended = False
         """Whether all of it is over."""
 
@@ -124,6 +131,17 @@ class PlanRun:
             self._finish(Outcome(Status.CANCELLED, failure))
             self._settle()
 
+    @property
+    def effects(self) -> list[str]:
+        """What steps did, or may have done, that cannot be taken back."""
+        return self._caller.effects
+
+    def close(self) -> None:
+        """End it. Nothing is reported any more that was not yet."""
+        self.cancel()
+        if self._undoing is not None:
+            self._undoing.cancel()
+
     # Running
 
     def _start_ready(self) -> None:
@@ -142,49 +160,35 @@ class PlanRun:
         return unit in self._steps and self._steps[unit].state is _State.DONE
 
     async def _run(self, running: _Running) -> None:
-        answer = await self._answer(running)
+        begin = partial(self._begin, running)
+        found = await self._caller.make(
+            running.key, running.step, self._results, running.counts, begin
+        )
         if running.state is not _State.RUNNING:  # it was stopped, and did not stop at once
             return
         self._running -= 1
         running.ended_at = time.monotonic()
-        running.answer = answer
-        if answer.failure is None:
-            self._done(running, answer.result or "null")
+        if isinstance(found, Given):
+            self._done(running, found)
         else:
-            if answer.failure.kind == "arguments":  # of a step that ran, not of the whole call
-                running.answer = Answer(None, replace(answer.failure, kind="exception"))
+            running.failed = found
             running.state = _State.FAILED
             self._first_failed = running.key.index
             self._stop_after(running.key.index)
         self._settle()
         self._start_ready()
 
-    async def _answer(self, running: _Running) -> Answer:
-        """Call the tool. What is wrong with the arguments, or with calling it, is an answer."""
-        function = self._functions[running.step.tool]
-        refused: Failure | None = None
-        arguments: dict[str, Any] = {}
-        try:
-            arguments = resolve(running.step.arguments, self._results)
-        except ToolError as problem:
-            refused = Failure("exception", "ToolError", str(problem))
-        effects = function.effects_of(arguments)
-        if refused is None:
-            text = json.dumps(arguments, ensure_ascii=False)
-            why = await self._refusal(function.name, effects, text)
-            refused = None if why is None else Failure("denied", "ToolError", why)
+    def _begin(self, running: _Running) -> None:
+        """Its tool is called now."""
         running.began = True
         running.started_at = time.monotonic()
         self._report(Started(running.key, running.started_at))
-        if refused is not None:
-            return Answer(None, refused)
-        if effects is not Effects.PURE:
-            self.effects.append(f"what {function.name} did (${running.step.number})")
-        return await function.call(arguments, prepared=self._prepared(function.name))
+        self._settle()  # all before it may have ended well
 
-    def _done(self, running: _Running, result: str) -> None:
+    def _done(self, running: _Running, given: Given) -> None:
         running.state = _State.DONE
-        self._results[running.step.number] = json.loads(result)
+        running.given = given
+        self._results[running.step.number] = given.value
         self._report(
             Finished(running.key, Outcome(Status.OK), running.started_at, running.ended_at)
         )
@@ -211,18 +215,19 @@ class PlanRun:
             if running.state is _State.DONE:
                 self._tell_result(running)
             elif running.state is _State.FAILED:
-                assert running.answer is not None
-                failure = running.answer.failure
-                timeout = failure is not None and failure.kind == "timeout"
-                self._finish(Outcome(Status.TIMEOUT if timeout else Status.ERROR, failure))
+                assert running.failed is not None
+                self._tell(running, running.failed.out, running.failed.aside)
+                self._finish(running.failed.outcome)
             elif self._closed and running.waits - self._steps.keys():
                 self._finish(Outcome(Status.SKIPPED))  # what it waits for was never let through
             else:
+                if running.state is _State.RUNNING and not running.counts.done():
+                    running.counts.set_result(True)
                 return
-        if self._closed and not self.ended:
+        if self._closed and not self.ended and self._undoing is None:
             self.ended = True
-            last = self._last.answer if self._last is not None else None
-            result = None if last is None else last.shown
+            last = self._last.given if self._last is not None else None
+            result = None if last is None else last.whole
             outcome = self._outcome or Outcome(Status.OK, result=result)
             self._report(Ended(self._call, outcome, time.monotonic()))
 
@@ -236,23 +241,55 @@ class PlanRun:
     def _tell_result(self, running: _Running) -> None:
         self._settled += 1
         self._last = running
-        assert running.answer is not None
-        text = running.answer.result or "null"
+        given = running.given
+        assert given is not None
+        text = given.shown
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        line = f"${running.step.number} = {shown}\n"
-        self._report(Output(running.key, Stream.STDOUT, line, time.monotonic()))
+        between = "\n" if "\n" in shown else " "
+        line = f"${running.step.number} ={between}{shown}".rstrip()
+        self._tell(running, f"{line}\n", given.aside)
+
+    def _tell(self, running: _Running, out: str, aside: str) -> None:
+        for stream, text in ((Stream.STDERR, aside), (Stream.STDOUT, out)):
+            if text:
+                self._report(Output(running.key, stream, text, time.monotonic()))
 
     def _finish(self, outcome: Outcome) -> None:
         """Nothing from the first unsettled step on counts: the outcome is its own, if it failed."""
         self._over = True
-        self._outcome = outcome
+        self._outcome = self._with_undo(outcome)
         cancelled = outcome.status is Status.CANCELLED
         for unit, running in sorted(self._steps.items()):
             if unit < self._settled:
                 continue
+            if not running.counts.done():
+                running.counts.set_result(False)
             failed = unit == self._settled and running.state is _State.FAILED
             if running.began and running.state is not _State.DONE:
                 ended = outcome if failed else Outcome(Status.CANCELLED)
                 self._report(Finished(running.key, ended, running.started_at, running.ended_at))
             if not failed and not (running.began and cancelled):  # else the engine takes it back
                 self._report(Skipped(running.key, time.monotonic()))
+        if self.calls:
+            self._undoing = asyncio.create_task(self._undo())
+
+    def _with_undo(self, outcome: Outcome) -> Outcome:
+        """The plan's outcome, given that of its failed step: it says that all was undone."""
+        failure = outcome.failure
+        failed = outcome.status in (Status.ERROR, Status.TIMEOUT)
+        if failure is None or failure.kind == "sandbox_died" or not failed:
+            return outcome
+        if not self.calls.any_before(self._settled):
+            return outcome
+        traceback = failure.traceback and f"{failure.traceback.rstrip()}\n{_UNDONE}"
+        message = f"{failure.message}\n{_UNDONE}"
+        return Outcome(outcome.status, replace(failure, message=message, traceback=traceback))
+
+    async def _undo(self) -> None:
+        lost = await self.calls.take_back()
+        if self._outcome is not None:
+            lost += self.calls.gone(self._outcome)
+        if lost:
+            self._report(RolledBack(self._call, lost, time.monotonic()))
+        self._undoing = None
+        self._settle()

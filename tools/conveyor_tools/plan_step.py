@@ -14,6 +14,7 @@ from conveyor_tools.plan_values import Step, StepProblem, Value
 
 _JOIN = "join"
 """LLMCompiler's last step, which collects all results. Here, nothing has to be done for that."""
+_PLAN = "plan"
 _LONGEST_NUMBER = 4
 """Digits of a step's number."""
 _ASIDES = {"T": "Thought:", "<": "<END_OF_PLAN>"}
@@ -133,7 +134,7 @@ class StepReader(ValueReader):
         return int(number)
 
     def _tool_name(self) -> Reading[str]:
-        names = None if self._tools is None else [*self._tools, _JOIN]
+        names = None if self._tools is None else [*self._tools, _JOIN, _PLAN]
         name = ""
         while self._char in NAME or self._char == ".":
             name += self._char
@@ -142,6 +143,9 @@ class StepReader(ValueReader):
             yield
         if not name:
             raise _no_step()
+        if name == _PLAN:
+            why = "a plan is no step of a plan: write its steps as steps of this one"
+            raise StepProblem(why, "unknown_tool")
         if names is not None and name not in names:
             raise self._no_tool(name)
         return name

@@ -7,6 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json
+
+from conveyor_sandbox.reports import Outcome
+from conveyor_tools.answer import Unusable
 from conveyor_tools.errors import ToolError
 
 _SHOWN = 60
@@ -59,6 +63,34 @@ class Step:
         return {reference.step for reference in references(self.arguments)}
 
 
+class Printed(str):
+    """What a step gave as text. Under a path, it is read as JSON."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a step gave: the value that others use, and what the model is shown of it."""
+
+    value: Any
+    shown: str
+    """Behind its number."""
+    whole: str | None
+    """Where it is the last step, whose result is the plan's."""
+    aside: str = ""
+    """What it wrote to standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """How a step failed, and what it wrote before."""
+
+    outcome: Outcome
+    out: str = ""
+    aside: str = ""
+
+
 def references(value: Value) -> Iterator[Reference]:
     """All references in a value."""
     match value:
@@ -74,32 +106,39 @@ def references(value: Value) -> Iterator[Reference]:
                 yield from references(item)
 
 
-def resolve(value: Value, results: Mapping[int, Any]) -> Any:
+def resolve(value: Value, results: Mapping[int, Any], *, python: bool = False) -> Any:
     """The value with what the steps gave in place of the references.
 
-    In a string, a text stands as it is, anything else as JSON.
+    In a string, a text stands as it is, anything else as JSON or, where it is code in `python`,
+    as that writes it.
 
     Raises:
         ToolError: a step's result has nothing under that path.
     """
+    write = repr if python else _as_json
     match value:
         case Reference():
             return _look_up(value, results[value.step])
         case Template(parts):
-            return "".join(
-                part if isinstance(part, str) else _written(_look_up(part, results[part.step]))
+            found = [
+                part if isinstance(part, str) else _look_up(part, results[part.step])
                 for part in parts
-            )
+            ]
+            return "".join(part if isinstance(part, str) else write(part) for part in found)
         case list():
-            return [resolve(item, results) for item in value]
+            return [resolve(item, results, python=python) for item in value]
         case dict():
-            return {key: resolve(item, results) for key, item in value.items()}
+            return {key: resolve(item, results, python=python) for key, item in value.items()}
         case _:
             return value
 
 
 def _look_up(reference: Reference, found: Any) -> Any:
     """What lies under the reference's path. Only the data's own keys count, nothing of Python."""
+    if isinstance(found, Unusable):
+        raise ToolError(f"${reference.step} cannot be used: {found.why}")
+    if isinstance(found, Printed):
+        found = _read(reference.step, found) if reference.path else str(found)
     for depth, key in enumerate(reference.path):
         where = Reference(reference.step, reference.path[:depth])
         if isinstance(key, str):
@@ -115,8 +154,17 @@ def _look_up(reference: Reference, found: Any) -> Any:
     return found
 
 
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _read(step: int, text: str) -> Any:
+    """The data that a text is, as JSON."""
+    try:
+        return from_json(text)
+    except ValueError:
+        why = f"${step} is text, no JSON that has parts: it is {_shown(text)}"
+        raise ToolError(why) from None
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _shown(value: Any) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from conveyor_sandbox.reports import (
@@ -32,24 +33,17 @@ from conveyor_tools.blocking import in_thread
 from conveyor_tools.databases.base import Answer, Database, DatabaseFailed, Limits
 from conveyor_tools.databases.text import shown
 from conveyor_tools.splitters.base import Unit
+from conveyor_tools.sql_call import SqlCall, forget, was_interrupted
 
 _PRESS = 0.2
 """Seconds between two tries to interrupt a statement: one that comes too early has no effect."""
 _GRACE = 3.0
 """Seconds that an interrupted statement may take to end before its connection is given up."""
+_ROWS = 10_000
+"""Rows of a result that code can use."""
 _UNDONE = "What this call changed was undone."
 _NOT_KEPT = "what call {} changed in the database was not kept"
 _STOPPED = Failure("interrupt", "KeyboardInterrupt", "it was stopped")
-
-
-class _Call:
-    """What is known of a call."""
-
-    def __init__(self) -> None:
-        self.outcome = Outcome(Status.OK)
-        self.begun = False
-        self.over = False
-        self.stopped = asyncio.Event()
 
 
 class SqlSession:
@@ -75,7 +69,7 @@ class SqlSession:
         self._secret = secret
         self._database: Database | None = None
         self._listener: Callable[[Report], None] = lambda _: None
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, SqlCall] = {}
         self._last = 0
         self._unkept = ""
         """What the model has yet to be told: a call that ended well was not committed."""
@@ -89,6 +83,9 @@ class SqlSession:
 
     def prepare(self, call: int) -> None:  # noqa: ARG002 - one connection serves all calls
         self._later(self._prepare())
+
+    def want_data(self, call: int) -> None:
+        self._call(call).limits = replace(self._limits, data=_ROWS)
 
     def run(self, key: UnitKey, unit: Unit) -> None:
         self._later(self._run(key, unit, self._call(key.call)))
@@ -117,8 +114,8 @@ class SqlSession:
             with contextlib.suppress(Exception):
                 await in_thread(database.close)
 
-    def _call(self, number: int) -> _Call:
-        return self._calls.setdefault(number, _Call())
+    def _call(self, number: int) -> SqlCall:
+        return self._calls.setdefault(number, SqlCall())
 
     def _tell(self, report: Report) -> None:
         self._listener(report)
@@ -150,11 +147,11 @@ class SqlSession:
         await asyncio.wait([work], timeout=self._timeout)
         if not work.done():
             await self._give_up()
-            work.add_done_callback(_forget)
+            work.add_done_callback(forget)
             raise DatabaseFailed.because("connection", "TimeoutError", self._too_long)
         work.result()
 
-    async def _run(self, key: UnitKey, unit: Unit, call: _Call) -> None:
+    async def _run(self, key: UnitKey, unit: Unit, call: SqlCall) -> None:
         began = time.monotonic()
         if call.stopped.is_set() or call.outcome.ends_call:
             self._tell(Skipped(key, began))
@@ -167,7 +164,7 @@ class SqlSession:
             answer = await self._execute(unit.text, call)
             text = await in_thread(lambda: shown(answer, self._limits))
             outcome = Outcome(Status.OK)
-            self._tell(Output(key, Stream.STDOUT, text, time.monotonic()))
+            self._tell(Output(key, Stream.STDOUT, text, time.monotonic(), answer.data))
         except DatabaseFailed as failed:
             outcome = call.outcome = self._failed(failed.failure, call)
         except Exception as problem:  # noqa: BLE001 - of a driver, or no thread to be had
@@ -175,12 +172,17 @@ class SqlSession:
             outcome = call.outcome = self._failed(failure, call)
         self._tell(Finished(key, outcome, began, time.monotonic()))
 
-    async def _begin(self, call: _Call) -> None:
-        """Begin the call's transaction; a connection that was lost meanwhile is made again."""
+    async def _begin(self, call: SqlCall) -> None:
+        """Begin the call's transaction; a connection that was lost meanwhile is made again.
+
+        The calls of a plan's steps are kept or undone together: they have one transaction.
+        """
         if self._unkept:  # the model takes it for granted: what follows may do harm
             unkept, self._unkept = self._unkept, ""
             raise DatabaseFailed.because("exception", "TransactionError", unkept)
         call.begun = True
+        if self._open:
+            return
         lasting = self._database is not None
         try:
             await self._do((await self._connected()).begin)
@@ -191,11 +193,11 @@ class SqlSession:
             await self._do((await self._connected()).begin)
         self._open = True
 
-    async def _execute(self, text: str, call: _Call) -> Answer:
+    async def _execute(self, text: str, call: SqlCall) -> Answer:
         database = self._database
         assert database is not None
         work: asyncio.Task[Answer] = asyncio.create_task(
-            in_thread(lambda: database.execute(text, self._limits))
+            in_thread(lambda: database.execute(text, call.limits or self._limits))
         )
         stopped = asyncio.create_task(call.stopped.wait())
         first = asyncio.FIRST_COMPLETED
@@ -205,8 +207,8 @@ class SqlSession:
             return work.result()
         if not await self._interrupted(database, work):
             await self._give_up()
-            work.add_done_callback(_forget)
-        elif not _was_interrupted(work):  # it ended by itself at the last moment
+            work.add_done_callback(forget)
+        elif not was_interrupted(work):  # it ended by itself at the last moment
             return work.result()
         if call.stopped.is_set():
             raise DatabaseFailed(_STOPPED)
@@ -232,7 +234,7 @@ class SqlSession:
         if database is not None:
             await in_thread(database.abort)
 
-    def _failed(self, failure: Failure, call: _Call) -> Outcome:
+    def _failed(self, failure: Failure, call: SqlCall) -> Outcome:
         """The outcome of a statement, and so of its call."""
         message = self._hidden(failure.message)
         status = Status.TIMEOUT if failure.kind == "timeout" else Status.ERROR
@@ -247,7 +249,7 @@ class SqlSession:
 
     # The end of a call
 
-    async def _end(self, number: int, call: _Call) -> None:
+    async def _end(self, number: int, call: SqlCall) -> None:
         if call.begun and not call.outcome.ends_call and not call.stopped.is_set():
             await self._check(call)
         if call.begun and call.outcome.ends_call:
@@ -255,7 +257,7 @@ class SqlSession:
         call.over = True
         self._tell(Ended(number, call.outcome, time.monotonic()))
 
-    async def _check(self, call: _Call) -> None:
+    async def _check(self, call: SqlCall) -> None:
         """What would keep it from being committed is a failure of the call itself."""
         try:
             if self._database is not None:
@@ -288,13 +290,3 @@ class SqlSession:
                 why = self._hidden(failed.failure.message)
                 self._unkept = f"{_NOT_KEPT.format(self._last)}: {why}"
                 self._tell(RolledBack(self._last, (self._unkept,), time.monotonic()))
-
-
-def _forget(task: asyncio.Task[Any]) -> None:
-    """Nobody waits for what comes of it."""
-    task.cancelled() or task.exception()
-
-
-def _was_interrupted(task: asyncio.Task[Any]) -> bool:
-    failed = task.exception()
-    return isinstance(failed, DatabaseFailed) and failed.failure.kind == "interrupt"

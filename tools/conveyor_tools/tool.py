@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from conveyor_sandbox.reports import Report, UnitKey
 from conveyor_tools.function import Effects
@@ -47,6 +47,17 @@ class Session(Protocol):
 
     async def close(self) -> None:
         """The conversation is over: give everything back. Nothing is reported any more."""
+
+
+@runtime_checkable
+class GivesData(Protocol):
+    """What a session can have besides, whose output says what is plain data."""
+
+    def want_data(self, call: int) -> None:
+        """Code uses what the call gives: report all of it as data, too (`Output.data`).
+
+        Where it is too much, `Unusable` stands in its place.
+        """
 
 
 class Tool(Protocol):

@@ -6,7 +6,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Optional
+    from typing import Dict, Optional, Set
 
     from .frames import Frame
     from .host import Host
@@ -19,19 +19,21 @@ class Ledger:
     def __init__(self, host: Host, outputs: Outputs) -> None:
         self._host = host
         self._outputs = outputs
-        self._call = self._ended = 0
-        """The call that was begun last, and the one that ended last."""
+        self._call = 0
+        """The call that was begun last."""
+        self._ended: Set[int] = {0}
+        """The calls that have ended: their numbers say nothing of their order."""
         self._over: Dict[int, Frame] = {}
         """Of calls not ended, those that nothing more may run of: how they failed, or left off."""
 
     @property
     def between_calls(self) -> bool:
         """Whether all that was begun has ended."""
-        return self._call <= self._ended
+        return self._call in self._ended
 
     def end_early(self, call: int, outcome: Frame) -> None:
         """Nothing more of a call may run, whose outcome this is, if it has none yet."""
-        if call > self._ended:
+        if call not in self._ended:
             self._over.setdefault(call, outcome)
 
     def end_current_early(self, outcome: Frame) -> None:
@@ -40,7 +42,7 @@ class Ledger:
 
     def may_be_cancelled(self, call: int) -> bool:
         """Whether a call has neither ended nor an outcome."""
-        return call > self._ended and call not in self._over
+        return call not in self._ended and call not in self._over
 
     def admit(self, frame: Frame) -> bool:
         """Whether the next unit or end of a call is for the worker; if not, it is answered here."""
@@ -69,7 +71,7 @@ class Ledger:
         """The current call is over, and its output complete."""
         self._outputs.end_call()
         self._over.pop(self._call, None)
-        self._ended = self._call
+        self._ended.add(self._call)
         self._send({"ev": "ended", "call": self._call, **outcome})
 
     def _send(self, frame: Frame) -> None:

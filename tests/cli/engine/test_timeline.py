@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from conveyor_cli.engine import events as ev
-from conveyor_cli.engine.timeline import Phase, Timeline
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.tracks import Phase
 from conveyor_sandbox.reports import Failure, Outcome, Status, Stream, UnitKey
 
 A, B, C = UnitKey(1, 0), UnitKey(1, 1), UnitKey(1, 2)

@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from conveyor_cli.engine import events as ev
-from conveyor_cli.engine.timeline import Timeline, UnitTrack
+from conveyor_cli.engine.timeline import Timeline
+from conveyor_cli.engine.tracks import UnitTrack
 from conveyor_cli.views.bars import EIGHTHS, Fill, Ink, Strip
 from conveyor_cli.views.chart import Chart, live_span, nice, seconds
 from conveyor_cli.views.stacking import stack

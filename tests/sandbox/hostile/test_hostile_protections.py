@@ -137,8 +137,8 @@ OFF = {
     "typing": Off("seccomp.py", "(0x5412, 0x541C)", "(0x541C,)", program("docker", "rights", "typing into a terminal")),
     "families of sockets": Off("seccomp.py", "(1, 2, 10)", "(1, 2, 10, 17)", program("docker", "network", "packets of the link")),
     # The supervisor's own
-    "the unit's limit": Off("guest/supervisor.py", "self._timer.start(self._timeout)", "self._timer.start(1000)", bomb("local", "a processor")),
-    "the worker's socket": Off("guest/supervisor.py", "answer = check(frame, self._sent_at, now)",
+    "the unit's limit": Off("guest/supervisor.py", "begin(frame, self._timeout)", "begin(frame, 1000)", bomb("local", "a processor")),
+    "the worker's socket": Off("guest/contact.py", "answer = check(frame, self._current.sent_at, time.monotonic())",
                                'answer = {**frame, "status": "ok", "exited": False}',
                                "tests/sandbox/test_guest.py::test_forged_answer[local]", "Error|assert"),
     "the output's limit": Off("guest/capture.py", "data[: max(0, self._limit - self._kept)]", "data",

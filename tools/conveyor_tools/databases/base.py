@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from conveyor_sandbox.reports import Failure
+from conveyor_tools.answer import Unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Limits:
     """Of all rows together, as text."""
     cell: int = 300
     """Characters of one value."""
+    data: int = 0
+    """Rows that are wanted as data, beside their text; all of them, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,15 @@ class Answer:
     """What a statement gave.
 
     `rows` holds values as text (None: NULL), the first ones only where `more` is true. `status`
-    says in a few words what a statement did that has no rows. `numbers`: which columns hold some.
+    says in a few words what a statement did that has no rows. `data`: all rows as objects of JSON,
+    where they were wanted.
     """
 
     status: str
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str | None]] = ()
     more: bool = False
+    data: list[dict[str, Any]] | Unusable | None = None
 
 
 class DatabaseFailed(Exception):  # noqa: N818 - it says what happened

@@ -13,7 +13,7 @@ from conveyor_tools.databases.base import (
     DatabaseFailed,
     Limits,
 )
-from conveyor_tools.databases.text import as_text, first_rows
+from conveyor_tools.databases.text import first_rows
 from conveyor_tools.splitters.sql import statement
 
 if TYPE_CHECKING:
@@ -79,10 +79,11 @@ class DuckDatabase:
         if not result.description or str(expected.NOTHING) in map(str, kinds):
             return Answer(f"{word}: done")
         columns = [column[0] for column in result.description]
-        rows, more = first_rows((map(as_text, row) for row in iter(result.fetchone, None)), limits)
+        answer = first_rows(columns, iter(result.fetchone, None), limits)
+        rows = answer.rows
         if columns == ["Count"] and word in (*_CHANGES, "WITH") and len(rows) == 1:
             return Answer(f"{word}: {rows[0][0]} row{'' if rows[0][0] == '1' else 's'}")
-        return Answer("", columns, rows, more)
+        return answer
 
     def check(self) -> None:
         """DuckDB checks constraints with each statement."""

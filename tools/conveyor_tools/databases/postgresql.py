@@ -10,8 +10,10 @@ import contextlib
 import select
 import socket
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
 
 from conveyor_tools.databases.base import (
     READ_ONLY,
@@ -21,6 +23,7 @@ from conveyor_tools.databases.base import (
     Limits,
 )
 from conveyor_tools.databases.text import first_rows
+from conveyor_tools.databases.values import number
 from conveyor_tools.splitters.sql import statement
 
 if TYPE_CHECKING:
@@ -82,9 +85,9 @@ class PostgresDatabase:
             raise DatabaseFailed.because("denied", "PermissionError", TRANSACTIONS)
         if self._write or word not in _READS:
             return self._answer(code, limits)
-        # Not more rows than are shown leave the server.
+        # Not more rows than are wanted leave the server.
         self._answer(f"DECLARE conveyor NO SCROLL CURSOR FOR {code}", limits)
-        answer = self._answer(f"FETCH {limits.rows + 1} FROM conveyor", limits)
+        answer = self._answer(f"FETCH {max(limits.rows, limits.data) + 1} FROM conveyor", limits)
         self._answer("CLOSE conveyor", limits)
         return answer
 
@@ -98,7 +101,8 @@ class PostgresDatabase:
             first = next(results)
             names = (first.fname(column) or b"" for column in range(first.nfields))
             columns = [name.decode("utf-8", "replace") for name in names]
-            rows, more = first_rows(_rows(first, results), limits)
+            kinds = [first.ftype(column) for column in range(first.nfields)]
+            answer = first_rows(columns, _rows(first, results), limits, _same, _Data(kinds))
             last = deque(results, maxlen=1) or [first]  # all of the statement has to run
         finally:
             results.close()
@@ -107,7 +111,7 @@ class PostgresDatabase:
         if not columns:
             status = last[0].command_status or b""
             return Answer(status.decode("utf-8", "replace") or "done")
-        return Answer("", columns, rows, more)
+        return answer
 
     def _results(self, code: str) -> Generator[PGresult, None, None]:
         """A result for each row, and one for the end."""
@@ -215,12 +219,45 @@ class PostgresDatabase:
         return value
 
 
+class _Data:
+    """Makes plain data of the server's texts, by the types of the columns."""
+
+    def __init__(self, kinds: Sequence[int]) -> None:
+        self._kinds = kinds
+
+    def __call__(self, column: int, value: str | None) -> Any:
+        kind = self._kinds[column]
+        if value is None or kind not in _KINDS:
+            return value
+        return _KINDS[kind](value)
+
+
+def _json(text: str) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:  # nested more deeply than it is read
+        return text
+
+
+_KINDS: dict[int, Callable[[str], Any]] = {
+    **dict.fromkeys((20, 21, 23, 26, 700, 701, 1700), number),
+    16: "t".__eq__,
+    114: _json,
+    3802: _json,
+}
+"""By the types' object identifiers: numbers, boolean, json and jsonb."""
+
+
 def _rows(first: PGresult, rest: Iterator[PGresult]) -> Iterator[Iterator[str | None]]:
     result: PGresult | None = first
     while result is not None:
         for row in range(result.ntuples):
             yield (_value(result, row, column) for column in range(result.nfields))
         result = next(rest, None)
+
+
+def _same(text: str | None) -> str | None:
+    return text
 
 
 def _value(result: PGresult, row: int, column: int) -> str | None:

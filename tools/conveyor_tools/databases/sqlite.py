@@ -13,7 +13,7 @@ from conveyor_tools.databases.base import (
     DatabaseFailed,
     Limits,
 )
-from conveyor_tools.databases.text import as_text, first_rows
+from conveyor_tools.databases.text import first_rows
 from conveyor_tools.splitters.sql import statement
 
 _PATIENCE = 5.0
@@ -108,8 +108,7 @@ class SqliteDatabase:
                         _status(word, changed if cursor.rowcount < 0 else cursor.rowcount)
                     )
                 columns = [column[0] for column in cursor.description]
-                rows, more = first_rows((map(as_text, row) for row in cursor), limits)
-                return Answer("", columns, rows, more)
+                return first_rows(columns, cursor, limits)
         except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:
             raise self._failed(error) from None
         finally:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from conveyor_tools.databases.base import Answer, Limits
+from conveyor_tools.databases.data import Objects
+from conveyor_tools.databases.values import as_data, as_text
 
-_SHOWN_BYTES = 16
 _ESCAPES = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"})
 
 
@@ -40,36 +40,29 @@ def _cell(value: str | None, limits: Limits) -> str:
     return value.translate(_ESCAPES)
 
 
-def as_text(value: Any) -> str | None:
-    """A value of a driver that gives Python objects."""
-    match value:
-        case None | str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case bytes():
-            dots = "…" if len(value) > _SHOWN_BYTES else ""
-            return f"x'{value[:_SHOWN_BYTES].hex()}{dots}' ({len(value)} bytes)"
-        case datetime():
-            return value.isoformat(sep=" ")
-        case _:
-            return str(value)
-
-
 def first_rows(
-    rows: Iterable[Iterable[str | None]], limits: Limits
-) -> tuple[list[tuple[str | None, ...]], bool]:
-    """The rows within the limits, and whether there are more. Not more of them are read."""
+    columns: Sequence[str],
+    rows: Iterable[Iterable[Any]],
+    limits: Limits,
+    text: Callable[[Any], str | None] = as_text,
+    data: Callable[[int, Any], Any] = lambda _, value: as_data(value),
+) -> Answer:
+    """The answer with the rows within the limits. Not more of them are read.
+
+    `text` makes text of a value, `data` plain data of one in the column of that index.
+    """
     kept: list[tuple[str | None, ...]] = []
+    objects = Objects(columns, limits.data)
     room = limits.characters
-    for row in _cut(rows):
-        if len(kept) == limits.rows or room < 0:
-            return kept, True
-        kept.append(row)
-        room -= sum(min(len(value or ""), limits.cell) + 3 for value in row)
-    return kept, False
-
-
-def _cut(rows: Iterable[Iterable[str | None]]) -> Iterator[tuple[str | None, ...]]:
+    more = False
     for row in rows:
-        yield tuple(row)
+        values = tuple(row)
+        more = more or len(kept) == limits.rows or room < 0
+        if not more:
+            kept.append(tuple(map(text, values)))
+            room -= sum(min(len(value or ""), limits.cell) + 3 for value in kept[-1])
+        if objects.wanted:
+            objects.take([data(*it) for it in enumerate(values)])
+        if more and not objects.wanted:
+            break
+    return Answer("", columns, kept, more, objects.all)

@@ -7,8 +7,9 @@ Python it goes on in some way or other.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
+
+from conveyor_tools.splitters.scanning import Step
 
 LOOKBEHIND = 3
 """Characters before a quote that show whether it opens an f-string."""
@@ -36,9 +37,6 @@ _CHARACTER_NAME = re.compile(r"[^'\"\\\r\n{}]*")
 # The lexer takes every character beyond ASCII for one of a name, as CPython's does.
 _F_PREFIX = re.compile(r"(?<![\w\x80-\U0010ffff])(?:[fF]([rR]?)|([rR])[fF])$")
 _FT_PREFIX = re.compile(r"(?<![\w\x80-\U0010ffff])(?:[fFtT]([rR]?)|([rR])[fFtT])$")
-
-Step = Callable[[str, int], "int | None"]
-"""Looks at the text from a position on. Returns where to go on, or None: it needs more text."""
 
 
 class _Field(NamedTuple):

@@ -1,7 +1,8 @@
 """Cuts a plan into steps, each as soon as its line has ended outside of brackets and strings.
 
-A step names the units that it waits for: those whose results it uses or, where its tool is not
-pure, all before it, since none of them may have failed then.
+A step names the units that it waits for: those whose results it uses and, where it touches a state,
+the one before it on that lane. One whose effects cannot be taken back waits for all before it,
+since none of them may have failed then.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from conveyor_tools.declaration import Effects
 from conveyor_tools.plan_schema import Parameters, StepTool
 from conveyor_tools.plan_step import StepReader
 from conveyor_tools.plan_strings import END, StepNumbers
+from conveyor_tools.plan_tools import SessionTool
 from conveyor_tools.plan_values import Step, StepProblem, references
 from conveyor_tools.splitters.base import Unit
 
@@ -38,6 +40,7 @@ class PlanSplitter:
         if tools is not None:
             self._parameters = {name: Parameters(name, tool) for name, tool in tools.items()}
         self._steps: dict[int, int] = {}  # by the steps' numbers, their units
+        self._on_lane: dict[str, int] = {}  # by the lanes, the last step's unit
         self._numbers = StepNumbers()
         self._count = 0
         self._released = 0
@@ -122,13 +125,23 @@ class PlanSplitter:
         after: tuple[int, ...] = ()
         external = False
         if step is not None:
-            after = tuple(sorted(self._steps[number] for number in step.uses))
-            if self._effects(step) is not Effects.PURE:
-                after, external = tuple(self._steps.values()), True
+            after, external = self._waits(step)
             self._steps[step.number] = index
             self._numbers.add(step.number)
         self._begin_step()
         return PlanUnit(index, text, line, span, step is None, after, external, step)
+
+    def _waits(self, step: Step) -> tuple[tuple[int, ...], bool]:
+        """The units that a step comes after, and whether it waits for the end of the plan."""
+        tool = None if self._tools is None else self._tools[step.tool]
+        lane = tool.lane if isinstance(tool, SessionTool) else None
+        effects = self._effects(step)
+        after = {self._steps[number] for number in step.uses}
+        if lane is not None:
+            after |= {self._on_lane[lane]} if lane in self._on_lane else set()
+            self._on_lane[lane] = self._count - 1
+        undone = effects is Effects.PURE or (lane is not None and effects is Effects.REVERSIBLE)
+        return (tuple(sorted(after)), False) if undone else (tuple(self._steps.values()), True)
 
     def _effects(self, step: Step) -> Effects:
         """What the step may do, as far as its arguments are known."""

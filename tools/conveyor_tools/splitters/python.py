@@ -11,9 +11,6 @@ released all the same.
 
 A CR at the end of the text so far waits for the next character, which shows whether both are one
 CR LF: a line that a lone CR ends closes one character later than others.
-
-The time is linear in the text, however it is chopped: each character is looked at once, except for
-the few that could not be judged without the next one.
 """
 
 from __future__ import annotations
@@ -21,15 +18,14 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from conveyor_tools.splitters.base import AcceptsAll, Unit
-from conveyor_tools.splitters.lines import count_lines
+from conveyor_tools.splitters.base import AcceptsAll
 from conveyor_tools.splitters.logical_line import (
     LOOKBEHIND,
     LogicalLine,
-    Step,
     joined_end,
     newline_end,
 )
+from conveyor_tools.splitters.scanning import Scanner, ScanningSplitter, Step
 
 _BLANK = re.compile(r"[ \t\f]*")
 _COMMENT = re.compile(r"[^\r\n]*")
@@ -56,33 +52,21 @@ class _Kind(Enum):
     BODY = auto()
 
 
-class PythonSplitter(AcceptsAll):
+class PythonSplitter(ScanningSplitter, AcceptsAll):
     """Cuts the text of one call of Python code, for the given version of Python."""
+
+    _lookbehind = LOOKBEHIND
 
     def __init__(self, version: tuple[int, ...] = (3, 12)) -> None:
         self._version = version
-        self._units: list[Unit] = []
-        self._count = 0
-        self._start = 0  # where the unit under way begins, in characters of the whole text
-        self._first_line = 1  # the line it begins on
-        self._final = False
-        self._begin_text()
+        super().__init__()
 
-    def _begin_text(self) -> None:
-        """Nothing has been scanned of the unit under way."""
-        # Its scanned text lies in _parts, except for what is being scanned: that is the last
-        # characters of what has been scanned already and, from _scanned on, what is not.
-        self._parts: list[str] = []
-        self._tail = ""
-        self._scanned = 0
-        self._base = 0  # up to where the text being scanned lies in _parts, or is released
-        self._offset = self._start  # where it begins
+    def _begin_scan(self) -> Scanner:
         self._line = LogicalLine(self._version)
-        self._begin_unit()
         self._begin_line()
+        return self
 
     def _begin_unit(self) -> None:
-        self._code: int | None = None  # where its code begins
         self._mark = self._start  # where its last line of code ended
         self._open = False  # a block, or a clause that another may follow
         self._allowed: tuple[str, ...] = ()  # clauses that may follow
@@ -90,85 +74,24 @@ class PythonSplitter(AcceptsAll):
         self._decorated = False  # decorators wait for what they decorate
 
     def _begin_line(self) -> None:
-        self._step: Step = self._between_lines
+        self.step: Step = self._between_lines
         self._kind = _Kind.BODY
         self._column_0 = True
         self._joined = False  # a backslash joined its beginning to the next line,
         self._joined_indented = False  # one that was indented
 
-    @property
-    def released(self) -> int:
-        """How many characters of the text have been given out in units."""
-        return self._start
-
-    def feed(self, text: str) -> list[Unit]:
-        """Take more text; return the units that it closed."""
-        text = self._tail + text
-        pos = self._scanned
-        size = len(text)
-        while pos < size:
-            after = self._step(text, pos)
-            if after is None:
-                break
-            pos = after
-        if pos > self._base:
-            self._parts.append(text[self._base : pos])
-        kept = max(0, pos - LOOKBEHIND)
-        self._tail = text[kept:]
-        self._base = self._scanned = pos - kept
-        self._offset += kept
-        units, self._units = self._units, []
-        return units
-
-    def flush(self) -> list[Unit]:
-        """The text is complete: return what is left."""
-        self._final = True
-        units = self.feed("")
-        between_lines = self._step in (self._between_lines, self._comment)
+    def _code_end(self) -> int:
+        """Where the last line of code ended, if no other was begun."""
+        between_lines = self.step in (self._between_lines, self._comment)
         if self._joined and self._code is None:
             self._code = self._start  # a backslash and nothing after it: for the compiler to judge
         elif between_lines and self._code is not None and not self._joined:
-            self._close(self._tail, self._scanned, self._mark)
-        units += self._units
-        text = "".join(self._parts)
-        if text:
-            units.append(self._unit(text))
-        return units
+            return self._mark
+        return super()._code_end()
 
     def may_end(self) -> bool:
         """Whether the text could end here: False inside a string."""
-        return not (self._step == self._in_line and self._line.in_string)
-
-    def truncate(self, length: int) -> None:
-        """Forget the text beyond its first `length` characters, none of which is released."""
-        text = "".join(self._parts) + self._tail[self._scanned :]
-        self._begin_text()
-        self.feed(text[: length - self._start])
-
-    # Units
-
-    def _close(self, text: str, pos: int, end: int) -> None:
-        """Release the unit: what was scanned up to `pos` in `text`, ending at offset `end`."""
-        self._parts.append(text[self._base : pos])
-        self._base = pos
-        whole = "".join(self._parts)
-        cut = end - self._start
-        self._units.append(self._unit(whole[:cut]))
-        self._parts = [whole[cut:]]
-        self._begin_unit()
-
-    def _unit(self, text: str) -> Unit:
-        """The next unit. Its text ends with its code, unless it is blank."""
-        ended = count_lines(text)
-        first = self._first_line
-        last = first + ended - (text[-1] in "\r\n")
-        if self._code is not None and self._code > self._start:
-            first += count_lines(text[: self._code - self._start])
-        unit = Unit(self._count, text, self._first_line, (first, last), blank=self._code is None)
-        self._count += 1
-        self._start += len(text)
-        self._first_line += ended
-        return unit
+        return not (self.step == self._in_line and self._line.in_string)
 
     # Between logical lines
 
@@ -185,7 +108,7 @@ class PythonSplitter(AcceptsAll):
                 self._begin_line()
             return after
         if char == "#":
-            self._step = self._comment
+            self.step = self._comment
             return pos + 1
         if char == "\\":
             after = joined_end(text, pos, final=self._final)
@@ -207,7 +130,7 @@ class PythonSplitter(AcceptsAll):
         """In a comment on a line of its own."""
         end = _COMMENT.match(text, pos).end()  # type: ignore[union-attr]
         if end < len(text):
-            self._step = self._between_lines
+            self.step = self._between_lines
         return end
 
     # Logical lines in column 0
@@ -229,7 +152,7 @@ class PythonSplitter(AcceptsAll):
         if self._code is None:
             self._code = self._offset + pos
         if word == "async":
-            self._step = self._async
+            self.step = self._async
             return pos + len(word)
         self._enter_statement(word, text, pos)
         return pos
@@ -265,7 +188,7 @@ class PythonSplitter(AcceptsAll):
     def _enter_line(self, kind: _Kind) -> None:
         self._kind = kind
         self._line.begin()
-        self._step = self._in_line
+        self.step = self._in_line
 
     def _in_line(self, text: str, pos: int) -> int | None:
         after = self._line.scan(text, pos, final=self._final)

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 
 from conveyor_tools.splitters.base import AcceptsAll, Unit
+from conveyor_tools.splitters.scanning import Scanner, ScanningSplitter
 from conveyor_tools.splitters.shell_lexer import ShellLexer
 
 _BEFORE_CODE = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?+\n)*+")
@@ -24,86 +25,45 @@ class OpenUnit(Unit):
     """The last one of a call whose text ends in the middle of a command."""
 
 
-class ShellSplitter(AcceptsAll):
+class ShellSplitter(ScanningSplitter, AcceptsAll):
     """Cuts the text of one call of shell commands, as bash understands it."""
 
-    def __init__(self) -> None:
-        self._units: list[Unit] = []
-        self._count = 0
-        self._start = 0  # where the unit under way begins, in characters of the whole text
-        self._first_line = 1  # the line it begins on
-        self._begin_text()
+    _line_ends = "\n"
 
-    def _begin_text(self) -> None:
-        """Nothing has been scanned of the unit under way."""
+    def _begin_scan(self) -> Scanner:
         self._lexer = ShellLexer(self._end_line)
-        # Its scanned text lies in _parts, and before _pos in the text being scanned; what could
-        # not be judged yet is the tail.
-        self._parts: list[str] = []
-        self._tail = ""
-        self._base = 0
+        self._complete = True  # whether the last command is, as far as is known
+        return self._lexer
 
-    @property
-    def released(self) -> int:
-        """How many characters of the text have been given out in units."""
-        return self._start
+    def _begin_unit(self) -> None:
+        self._lexer.met_code = False
 
-    def feed(self, text: str) -> list[Unit]:
-        """Take more text; return the units that it closed."""
-        text = self._tail + text
-        lexer = self._lexer
-        pos = self._base = 0
-        size = len(text)
-        while pos < size:
-            after = lexer.step(text, pos)
-            if after is None:
-                break
-            pos = after
-        if pos > self._base:
-            self._parts.append(text[self._base : pos])
-        self._tail = text[pos:]
-        units, self._units = self._units, []
-        return units
-
-    def flush(self) -> list[Unit]:
-        """The text is complete: return what is left."""
-        self._lexer.final = True
-        units = self.feed("")
-        complete = self._lexer.finish()
-        text = "".join(self._parts)
-        if text:
-            units.append(self._unit(text, complete=complete))
-        return units
+    def _code_end(self) -> int:
+        self._complete = self._lexer.finish()
+        return super()._code_end()
 
     def may_end(self) -> bool:
         """Whether the text could end here: False inside a string or a here-document."""
         return not self._lexer.strings
 
-    def truncate(self, length: int) -> None:
-        """Forget the text beyond its first `length` characters, none of which is released."""
-        text = "".join(self._parts) + self._tail
-        self._begin_text()
-        self.feed(text[: length - self._start])
+    def flush(self) -> list[Unit]:
+        """The text is complete: return what is left."""
+        self._lexer.final = True
+        return super().flush()
 
     def _end_line(self, text: str, pos: int) -> None:
         """A newline between commands, before `pos`: it may close the unit."""
         if self._lexer.met_code and self._lexer.level.complete:
-            self._parts.append(text[self._base : pos])
-            self._base = pos
-            self._units.append(self._unit("".join(self._parts), complete=True))
-            self._parts = []
-            self._lexer.met_code = False
+            self._close(text, pos)
 
-    def _unit(self, text: str, *, complete: bool) -> Unit:
-        """The next unit. Its text ends with its code, unless it is blank."""
-        ended = text.count("\n")
-        before = _BEFORE_CODE.match(text).group().count("\n")  # type: ignore[union-attr]
-        last = self._first_line + ended - text.endswith("\n")
-        first = min(self._first_line + before, last)
-        blank = not self._lexer.met_code
-        kind = Unit if complete or blank else OpenUnit
-        unit = kind(self._count, text, self._first_line, (first, last), blank=blank)
-        self._count += 1
-        self._start += len(text)
-        self._first_line += ended
-        return unit
+    def _unit(self, text: str) -> Unit:
+        if self._lexer.met_code:
+            self._code = self._start + _BEFORE_CODE.match(text).end()  # type: ignore[union-attr] # it always matches
+        unit = super()._unit(text)
+        if self._complete or unit.blank:
+            return unit
+        return OpenUnit(unit.index, unit.text, unit.line, unit.span)
+
+    @staticmethod
+    def _count_lines(text: str) -> int:
+        return text.count("\n")

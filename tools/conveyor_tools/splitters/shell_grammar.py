@@ -42,6 +42,8 @@ FREE = (State.ARGUMENTS, State.FOR_WORDS, State.CASE_PATTERNS)
 _WAITING = (State.COMMAND, State.AFTER, State.COPROC, State.FUNCTION_OPEN)
 """Where a word may be a reserved one."""
 _STARTS = ("{", "[[", "if", "while", "until", "for", "select", "case")
+_OF_TIME = ("-p", "--")
+"""Options of `time`: no command is called so."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class Level:
             self.owes = True
 
     def _command_word(self, text: str, written: str) -> None:
-        if self._reserved(text):
+        if text in _RESERVED and self._reserved(text):
             return
         if self.state is State.COPROC and NAME.fullmatch(text):
             self._simple(alone=False)
@@ -112,7 +114,7 @@ class Level:
         self.state, self.alone, self.owes = State.ARGUMENTS, alone, False
 
     def _reserved(self, text: str) -> bool:
-        """Whether the word is a reserved one; then it is taken."""
+        """Whether the word, which may be a reserved one, is one here; then it is taken."""
         top = self.nest[-1] if self.nest else ""
         if text in _STARTS and self.state is not State.AFTER:
             self._start(text, top)
@@ -132,8 +134,6 @@ class Level:
             self.state, self.owes = State.COPROC, False
         elif text == "function":
             self.state, self.owes = State.FUNCTION_NAME, False
-        else:
-            return text in ("-p", "--")  # of `time`; no command is called so
         return True
 
     def _start(self, text: str, top: str) -> None:
@@ -234,6 +234,9 @@ class Level:
 
 
 _ENDS = {"fi": ("if",), "done": ("loop", "while", "for"), "esac": ("case",), "}": ("{",)}
+_RESERVED = frozenset(
+    ("then", "else", "elif", "do", "!", "time", "coproc", "function", *_STARTS, *_ENDS, *_OF_TIME)
+)
 _NEXT = {
     State.FOR_NAME: State.FOR_IN,
     State.FOR_IN: State.FOR_WORDS,

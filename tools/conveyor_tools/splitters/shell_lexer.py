@@ -16,15 +16,18 @@ from conveyor_tools.splitters.shell_quotes import Quotes
 _BLANKS = re.compile(r"[ \t]*")
 _REST = re.compile(r"[^ \t\n;&|<>()'\"\\`$]*")
 """The rest of a word, as far as it is plain."""
-_VARIABLE = r"\$\w++|\$\{\w++\}"
+_EXPANSION = r"\$\w++|\$\{\w++\}|\$\(\([^()'\"\\$`]*+\)\)"
 _RUN = re.compile(
     r"(?:[ \t]++|[^ \t\n;&|<>()'\"\\`$#][^ \t\n;&|<>()'\"\\`$]*+"
-    rf"|'[^']*+'|\"(?:[^\"\\$`]++|{_VARIABLE})*+\"|{_VARIABLE})*+"
+    rf"|'[^']*+'|\"(?:[^\"\\$`]++|{_EXPANSION})*+\"|{_EXPANSION}"
+    r"|(?:<|>>?+)&?+[ \t]*+[\w./-]++(?=[ \t\n;&|)]))*+"
 )
-"""Words and blanks, where no word means anything. Strings that end in the text at hand, and names
-of variables, are part of it: this is faster."""
-_FIRST = re.compile(r"([\w./-]++)[ \t]++(?=[^ \t\n(])")
-"""A plain word that may mean something, and another one after it on the line. Faster, too."""
+"""Words and blanks, where no word means anything. Strings, expansions and redirections that are
+plain, and complete in the text at hand, are part of it: this is faster."""
+_WORD = re.compile(r"[ \t]*+([\w./-]++|[{}!]|\[\[?+|\]\])(?:[ \t]++(?=[^ \t(])|(?=[\n;&|)]))")
+"""A plain word that may mean something, and has ended in the text at hand. Faster, too."""
+_NO_WORD = ";&|()\\`"
+"""What no plain word begins with."""
 _GLOBS = "?*+@!"
 """Before a parenthesis, they make a pattern of it."""
 
@@ -72,31 +75,30 @@ class ShellLexer(Quotes):
     # Commands
 
     def _code(self, text: str, pos: int) -> int | None:
-        level = self.level
-        if level.state in FREE and not level.redirects:
-            end = self._free_words(text, pos)
-        elif not self.in_word and (first := _FIRST.match(text, pos)):
-            level.word(first.group(1), quoted=False)
-            self.met_code = True
-            return first.end()
-        else:
-            end = self._plain_word(text, pos)
-        if end > pos:
-            return end
         char = text[pos]
-        if char in " \t":
-            self._end_word()
-            return _BLANKS.match(text, pos).end()  # type: ignore[union-attr] # it always matches
         if char == "\n":
             self._newline(text, pos + 1)
             return pos + 1
+        if char not in _NO_WORD:
+            level = self.level
+            free = level.state in FREE and not level.redirects
+            end = self._free_words(text, pos) if free else self._word(text, pos)
+            if end > pos:
+                return end
+        if char in " \t":
+            self._end_word()
+            return _BLANKS.match(text, pos).end()  # type: ignore[union-attr] # it always matches
         if char == "#":
             self.resume, self.step = self._code, self.comment
             return pos + 1
         return self._special(char, text, pos)
 
-    def _plain_word(self, text: str, pos: int) -> int:
-        """Past plain characters of a word that may mean something."""
+    def _word(self, text: str, pos: int) -> int:
+        """Past a word that may mean something, or plain characters of one."""
+        if not self.in_word and (word := _WORD.match(text, pos)):
+            self.level.word(word.group(1), quoted=False)
+            self.met_code = True
+            return word.end()
         if text[pos] == "#" and not self.in_word:
             return pos
         end = _REST.match(text, pos).end()  # type: ignore[union-attr]
@@ -273,9 +275,10 @@ class ShellLexer(Quotes):
         return after
 
     def _read_body(self, text: str, pos: int) -> int:
-        assert self._body is not None
-        after = self._body.scan(text, pos)
-        if self._body.ended and self._end_document():
+        body = self._body
+        assert body is not None
+        after = body.scan(text, pos)
+        if body.ended and self._end_document():
             self._end_line(text, after)
         return after
 

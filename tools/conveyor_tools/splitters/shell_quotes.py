@@ -7,13 +7,10 @@ own, with a `Level` of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
+from conveyor_tools.splitters.scanning import Step
 from conveyor_tools.splitters.shell_grammar import Level
-
-Step = Callable[[str, int], "int | None"]
-"""Looks at the text from a position on. Returns where to go on, or None: it needs more text."""
 
 _SINGLE = re.compile(r"[^']*")
 _ESCAPED = re.compile(r"[^'\\]*")

@@ -3,22 +3,15 @@
 Strings, quoted names, comments and bodies of triggers and functions are told apart as the database
 does it; whether the rest is valid is for the database to say. A last statement without a semicolon
 closes with the call.
-
-The time is linear in the text, however it is chopped: each character is looked at once, except for
-the few that could not be judged without the next one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from conveyor_sandbox.reports import Failure
-from conveyor_tools.splitters.base import Unit
-from conveyor_tools.splitters.lines import count_lines
+from conveyor_tools.splitters.scanning import Scanner, ScanningSplitter, Step
 from conveyor_tools.splitters.sql_rules import RULES, plain_text
-
-Step = Callable[[str, int], int | None]
 
 _BLANKS = " \t\n\r\f\v"
 _SPACE = re.compile(f"[{_BLANKS}]+")
@@ -29,42 +22,31 @@ _ESCAPE_OR_QUOTE = re.compile(r"['\\]")
 _COMMENT_MARK = re.compile(r"\*/|\*\Z")
 _NESTED_MARK = re.compile(r"\*/|/\*|[*/]\Z")
 _LONGEST_KEYWORD = 16
-_LOOKBEHIND = 2
 
 
-class SqlSplitter:
+class SqlSplitter(ScanningSplitter):
     """Cuts the text of one call, in the SQL of the given database."""
+
+    _lookbehind = 2
 
     def __init__(self, dialect: str = "sqlite") -> None:
         self._rules = RULES[dialect]
         self._plain = plain_text(self._rules)
         self._line_end = re.compile(f"[{self._rules.newlines}]")
-        self._problem: Failure | None = None
-        self._code_start: int | None = None
-        self._units: list[Unit] = []
-        self._count = 0
-        self._start = 0  # where the unit under way begins, in characters of the whole text
-        self._first_line = 1
-        self._final = False
-        self._begin_text()
+        self._first_code: int | None = None
+        super().__init__()
 
-    def _begin_text(self) -> None:
-        """Nothing has been scanned of the unit under way."""
-        # As in the splitter of Python: what was scanned lies in _parts, but for the end of it,
-        # which begins _tail; from _scanned on, _tail was not scanned.
-        self._parts: list[str] = []
-        self._tail = ""
-        self._scanned = 0
-        self._base = 0
-        self._offset = self._start
+    def _begin_scan(self) -> Scanner:
         self._grammar = self._rules.grammar()
-        self._begin_statement()
+        self._problem: Failure | None = None
+        if not self._count:
+            self._first_code = None
+        return self
 
-    def _begin_statement(self) -> None:
+    def _begin_unit(self) -> None:
         self._grammar.begin()
-        self._step: Step = self._between_tokens
-        self._code: int | None = None  # where its code begins,
-        self._code_end = self._start  # and where its last token ended
+        self.step: Step = self._between_tokens
+        self._last_token = self._start  # where the last token of the code ended
         self._solid = self._start  # no name that goes on begins before this
         self._closer = ""  # what ends the string or quoted name
         self._escaping = False  # in a string with backslashes
@@ -72,94 +54,28 @@ class SqlSplitter:
         self._depth = 0  # of comments
         self._tag: list[str] = []
 
-    @property
-    def released(self) -> int:
-        """How many characters of the text have been given out in units."""
-        return self._start
-
-    @property
-    def code_start(self) -> int | None:
-        """How many blanks, comments and empty statements come before the first token."""
-        return self._code_start
-
-    @property
-    def problem(self) -> Failure | None:
-        """Why the text can never become valid, if so."""
-        return self._problem
-
-    def feed(self, text: str) -> list[Unit]:
-        """Take more text; return the units that it closed."""
-        text = self._tail + text
-        pos = self._scanned
-        size = len(text)
-        while pos < size:
-            after = self._step(text, pos)
-            if after is None:
-                break
-            pos = after
-        if pos > self._base:
-            self._parts.append(text[self._base : pos])
-        kept = max(0, pos - _LOOKBEHIND)
-        self._tail = text[kept:]
-        self._base = self._scanned = pos - kept
-        self._offset += kept
-        units, self._units = self._units, []
-        return units
-
-    def flush(self) -> list[Unit]:
-        """The text is complete: return what is left."""
-        self._final = True
-        units = self.feed("")
-        text = "".join(self._parts)
-        cut = self._code_end - self._start if self.may_end() else len(text)
-        if self._code is not None and text[:cut]:
-            units.append(self._unit(text[:cut]))
-            self._code = None
-            text = text[cut:]
-        if text:
-            units.append(self._unit(text))
-        return units
+    def _code_end(self) -> int:
+        """Where its last token ended, unless something is open."""
+        return self._last_token if self.may_end() else super()._code_end()
 
     def may_end(self) -> bool:
         """Whether the text could end here: False inside quotes and in a comment of many lines."""
-        return self._step in (
+        return self.step in (
             self._between_tokens,
             self._in_name,
             self._in_line_comment,
             self._after_escapes,
         )
 
-    def truncate(self, length: int) -> None:
-        """Forget the text beyond its first `length` characters, none of which is released."""
-        text = "".join(self._parts) + self._tail[self._scanned :]
-        self._problem = None
-        if not self._count:
-            self._code_start = None
-        self._begin_text()
-        self.feed(text[: length - self._start])
+    @property
+    def code_start(self) -> int | None:
+        """How many blanks, comments and empty statements come before the first token."""
+        return self._first_code
 
-    # Units
-
-    def _close(self, text: str, pos: int) -> None:
-        """Release the unit, which ends at `pos` in `text`."""
-        self._parts.append(text[self._base : pos])
-        self._base = pos
-        self._units.append(self._unit("".join(self._parts)))
-        self._parts = []
-        self._begin_statement()
-
-    def _unit(self, text: str) -> Unit:
-        """The next unit. Its text ends with its code, unless it is blank."""
-        ended = count_lines(text)
-        first = self._first_line
-        last = first + ended - (text[-1] in "\r\n")
-        if self._code is not None:
-            first += count_lines(text[: self._code - self._start])
-        unit = Unit(self._count, text, self._first_line, (first, last), blank=self._code is None)
-        self._count += 1
-        self._start += len(text)
-        self._first_line += ended
-        return unit
+    @property
+    def problem(self) -> Failure | None:
+        """Why the text can never become valid, if so."""
+        return self._problem
 
     # Tokens
 
@@ -170,10 +86,10 @@ class SqlSplitter:
         if char in "-/" and not self._final and pos + 1 == len(text):
             return None
         if text.startswith("--", pos):
-            self._step = self._in_line_comment
+            self.step = self._in_line_comment
             return pos + 2
         if text.startswith("/*", pos):
-            self._step, self._depth = self._in_comment, 1
+            self.step, self._depth = self._in_comment, 1
             return pos + 2
         if char == ";":
             return self._semicolon(text, pos)
@@ -181,7 +97,7 @@ class SqlSplitter:
 
     def _semicolon(self, text: str, pos: int) -> int:
         if self._code is not None:  # else: an empty statement, which is left before the next one
-            self._code_end = self._offset + pos + 1
+            self._last_token = self._offset + pos + 1
             if self._grammar.semicolon():
                 self._close(text, pos + 1)
         return pos + 1
@@ -194,18 +110,18 @@ class SqlSplitter:
                     f"{self._rules.hint}"
                 )
             self._code = self._offset + pos
-            if self._code_start is None:
-                self._code_start = self._code
+            if self._first_code is None:
+                self._first_code = self._code
         if not self._grammar.attentive and (plain := self._plain.match(text, pos)):
             after = pos + max(1, len(plain.group().rstrip(_BLANKS)))
         elif char in self._rules.quotes:
             self._escaping = char == "'" and self._escape_prefix(text, pos)
             self._closer = "]" if char == "[" else char
-            self._step = self._in_quotes
+            self.step = self._in_quotes
             self._hear("")
             after = pos + 1
         elif char == "$" and self._rules.escapes and not self._in_word(text, pos):
-            self._step = self._in_tag
+            self.step = self._in_tag
             self._tag = []
             after = pos + 1
         elif char in "()":
@@ -215,7 +131,7 @@ class SqlSplitter:
             return self._attend(text, pos)
         else:
             after = pos + 1
-        self._code_end = self._offset + after
+        self._last_token = self._offset + after
         return after
 
     def _attend(self, text: str, pos: int) -> int | None:
@@ -230,8 +146,8 @@ class SqlSplitter:
                 return None
             self._hear(name.group().upper())
             if not known:
-                self._step = self._in_name
-        self._code_end = self._offset + after
+                self.step = self._in_name
+        self._last_token = self._offset + after
         return after
 
     def _hear(self, word: str) -> None:
@@ -246,9 +162,9 @@ class SqlSplitter:
     def _in_name(self, text: str, pos: int) -> int:
         """The rest of a name that is too long for a keyword."""
         after = _REST_OF_NAME.match(text, pos).end()  # type: ignore[union-attr] # it always matches
-        self._code_end = self._offset + after
+        self._last_token = self._offset + after
         if after < len(text):
-            self._step = self._between_tokens
+            self.step = self._between_tokens
         return after
 
     # Quotes
@@ -273,7 +189,7 @@ class SqlSplitter:
         found = mark.start()
         if text[found] == "'":
             self._end_token(found + 1)
-            self._step = self._after_escapes
+            self.step = self._after_escapes
             self._newline = False
             return found + 1
         if found + 1 < len(text):
@@ -282,20 +198,20 @@ class SqlSplitter:
 
     def _end_token(self, after: int) -> int:
         """A token ended that no name can go on from. A doubled quote begins it again."""
-        self._code_end = self._solid = self._offset + after
-        self._step = self._between_tokens
+        self._last_token = self._solid = self._offset + after
+        self.step = self._between_tokens
         return after
 
     def _after_escapes(self, text: str, pos: int) -> int:
         """A string with backslashes goes on after a doubled quote, or on a new line."""
         char = text[pos]
         if char == "'" and (self._newline or self._offset + pos == self._solid):
-            self._step = self._in_quotes
+            self.step = self._in_quotes
             return pos + 1
         if char.isspace():
             self._newline = self._newline or char in "\r\n"
             return pos + 1
-        self._step = self._between_tokens
+        self.step = self._between_tokens
         return pos
 
     # Dollar quotes
@@ -309,12 +225,12 @@ class SqlSplitter:
         tag = "".join(self._tag)
         if text[after] == "$" and not tag[:1].isdigit():
             self._closer = f"${tag}$"
-            self._step = self._in_dollars
+            self.step = self._in_dollars
             return after + 1
         # No quote: $1, or a name, which may even be the E of a string.
-        self._code_end = self._offset + after
+        self._last_token = self._offset + after
         self._solid = self._offset + after - len(tag)
-        self._step = self._between_tokens
+        self.step = self._between_tokens
         return after if after > pos else self._between_tokens(text, pos)
 
     def _in_dollars(self, text: str, pos: int) -> int | None:
@@ -331,7 +247,7 @@ class SqlSplitter:
         end = self._line_end.search(text, pos)
         if end is None:
             return len(text)
-        self._step = self._between_tokens
+        self.step = self._between_tokens
         return end.end()
 
     def _in_comment(self, text: str, pos: int) -> int | None:
@@ -342,7 +258,7 @@ class SqlSplitter:
             return len(text) if self._final else (found.start() if found.start() > pos else None)
         self._depth += 1 if found.group() == "/*" else -1
         if not self._depth:
-            self._step = self._between_tokens
+            self.step = self._between_tokens
         return found.end()
 
 
