@@ -65,7 +65,7 @@ def make_parts(
     toolbox = toolbox or open_toolbox(task.tools)
     approval = Approval(task.approve)
     if not toolbox.needs_sandbox:
-        _require_no_files(task)
+        _require_no_files(task, may_save=toolbox.has_servers)
     offered = tuple(function.offer() for function in toolbox.functions.values())
     brought = bring(task)
     if pool is None:
@@ -73,7 +73,13 @@ def make_parts(
         maker = sandbox_maker(task.sandbox, offered, brought)
         pool = Pool(maker, size if toolbox.needs_sandbox else 0)
     workplace = Workplace(
-        pool, task.sandbox.image, toolbox.tools, toolbox.functions, approval, toolbox
+        pool,
+        task.sandbox.image,
+        toolbox.tools,
+        toolbox.functions,
+        approval,
+        toolbox,
+        keeps_files=task.save_files is not None,
     )
     settings = Settings(
         task.mode, task.model.sampling(), task.early_stop, task.limits.turns, task.limits.tokens
@@ -98,12 +104,16 @@ def make_parts(
     return Parts(backend, workplace, agent, approval, brought, pool)
 
 
-def _require_no_files(task: Task) -> None:
-    """Without a sandbox there is no workspace. Raises UsageError."""
+def _require_no_files(task: Task, *, may_save: bool) -> None:
+    """Without a sandbox there is no workspace; tools may make files all the same.
+
+    Raises:
+        UsageError: the task wants some, or brings some.
+    """
     wanted = {
         "workspace": task.workspace is not None,
         "sandbox.files": bool(task.sandbox.files),
-        "save_files": task.save_files is not None,
+        "save_files": task.save_files is not None and not may_save,
     }
     for name, given in wanted.items():
         if given:

@@ -104,8 +104,9 @@ class Dialogue:
             self._applied_in = guest
             self._applied = {}
         aftermath = Aftermath(task, self._parts.brought, self._applied)
-        if guest is not None:
-            await aftermath.collect(guest.files, _PATIENCE, lambda _: None, RunClock())
+        files = None if guest is None else guest.files
+        made = self._parts.agent.files
+        await aftermath.collect(files, made, _PATIENCE, lambda _: None, RunClock())
         return aftermath
 
     def note_applied(self, changes: Iterable[Change]) -> None:

@@ -154,9 +154,10 @@ class Stage:
     async def _collect(self, run: Run) -> None:
         """Fetch what the run leaves; quickly if someone waits for its end."""
         guest = self._parts.workplace.guest
-        if guest is not None:
-            patience = _IN_A_HURRY if self._progress.stopping else _AT_LEISURE
-            await self._aftermath.collect(guest.files, patience, self._fanout.emit, run.clock)
+        patience = _IN_A_HURRY if self._progress.stopping else _AT_LEISURE
+        files = None if guest is None else guest.files
+        made = self._parts.agent.files
+        await self._aftermath.collect(files, made, patience, self._fanout.emit, run.clock)
 
     async def _run_shown(self, run: Run, *, give_back: bool) -> ConveyorError | SandboxError | None:
         """With views and signals around it; what it leaves is given back within them."""

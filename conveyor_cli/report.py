@@ -79,6 +79,7 @@ def _unit(unit: UnitTrack) -> dict[str, Any]:
         "started_at": round(unit.started_at, 6) if unit.started_at is not None else None,
         "finished_at": round(unit.finished_at, 6) if ran and unit.finished_at else None,
         "status": (unit.status or Status.CANCELLED).value,
+        "progress": unit.progress or None,
     }
 
 

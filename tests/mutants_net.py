@@ -9,6 +9,7 @@ _MCP = "tools/conveyor_tools/mcp"
 _GUARDED = ("tests/tools/web/test_http_guard.py",)
 _WEB = ("tests/tools/web/test_http.py",)
 _HOSTILE = ("tests/tools/mcp_client/test_hostile.py",)
+_PUBLISHED = ("tests/tools/mcp_client/test_published.py",)
 
 NET = [
     Mutant(
@@ -150,5 +151,40 @@ NET = [
         "        if not self._ready.done():  # it has not answered yet, and may never do so\n",
         "        if False:\n",
         (*_HOSTILE, "-k", "never_says_hello"),
+    ),
+    Mutant(
+        "mcp: progress is thinned",
+        f"{_MCP}_progress.py",
+        "if now - self._last < _APART_S or",
+        "if",
+        (*_PUBLISHED, "-k", "flood"),
+    ),
+    Mutant(
+        "mcp: pictures are kept only where the task saves files",
+        "tools/conveyor_tools/hearing.py",
+        "if self._over or not self._kept:",
+        "if self._over:",
+        (*_PUBLISHED, "-k", "kept_for"),
+    ),
+    Mutant(
+        "mcp: a picture is one by its content",
+        f"{_MCP}_content.py",
+        "if suffix is None:\n",
+        'if suffix is None and not (suffix := ".png"):\n',
+        (*_PUBLISHED, "-k", "no_picture"),
+    ),
+    Mutant(
+        "mcp: large pictures are not kept",
+        f"{_MCP}_content.py",
+        "if len(content) > _LARGEST_PICTURE or",
+        "if",
+        (*_PUBLISHED, "-k", "no_picture"),
+    ),
+    Mutant(
+        "files of calls that do not count are not saved",
+        "conveyor_cli/engine/turn.py",
+        " and call.succeeded:",
+        ":",
+        ("tests/cli/test_mcp_runs.py", "-k", "failed"),
     ),
 ]

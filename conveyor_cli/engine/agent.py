@@ -16,8 +16,12 @@ from conveyor_cli.engine.turn import Turn
 from conveyor_cli.engine.workplace import Workplace
 from conveyor_cli.errors import ModelError
 from conveyor_cli.messages import system_prompt
+from conveyor_sandbox.reports import FileMade
 from conveyor_sandbox.sandbox import Progress
 from conveyor_tools.tool import Tool
+
+_MOST_KEPT = 128 * 1024 * 1024
+"""Bytes of files that tools made on this side of the sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Agent:
     ) -> None:
         self.settings = settings
         self.messages: list[Message] = []
+        self.files: dict[str, bytes] = {}
+        """What tools made on this side of the sandbox, by name."""
         self._backend = backend
         self._workplace = workplace
         self._opener = Opener(workplace, tools, approval)
@@ -153,10 +159,17 @@ class Agent:
         try:
             for message in await turn.run():
                 self._add(message)
+            for file in turn.files:
+                self._keep(file)
         finally:
             response.stop()
             self._turn = None
         return turn
+
+    def _keep(self, file: FileMade) -> None:
+        """Keep a file, if there is room for it."""
+        if sum(map(len, self.files.values())) + len(file.content) <= _MOST_KEPT:
+            self.files[file.name] = file.content
 
     def _add(self, message: Message) -> None:
         """Add to the conversation. Chat templates want its sides to take turns."""

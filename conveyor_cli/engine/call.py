@@ -16,6 +16,7 @@ from conveyor_cli.engine.events import (
     OutputReceived,
     UnitFinished,
     UnitHeld,
+    UnitProgressed,
     UnitReady,
     UnitSkipped,
     UnitStarted,
@@ -30,9 +31,11 @@ from conveyor_sandbox.reports import (
     Died,
     Ended,
     Failure,
+    FileMade,
     Finished,
     Outcome,
     Output,
+    Progressed,
     Report,
     Restarted,
     RolledBack,
@@ -75,6 +78,7 @@ class OpenCall:
         self.units: list[Unit] = []
         self.skipped: list[int] = []
         self.output = {Stream.STDOUT: "", Stream.STDERR: ""}
+        self.files: list[FileMade] = []  # that its tool made on this side of the sandbox
         self.last_unit: int | None = None
         """The unit that ended the call before its text did."""
         self._turn = turn
@@ -96,6 +100,8 @@ class OpenCall:
         """Whether the interpreter was lost, and went back to its state before the call."""
         self.lost: tuple[str, ...] = ()
         """What of earlier calls is gone with this one, or was when it began."""
+        self.succeeded = False
+        """Whether it ended well."""
         self.over = False
         """Whether the model has been told of it; nothing that happens now can be added."""
         if may_start(mode, call_closed=False):
@@ -204,14 +210,13 @@ class OpenCall:
     def hear(self, report: Report) -> None:
         """What the session reports of this call, or of what goes on after it."""
         match report:
-            case Started() | Finished() | Skipped() if self._befell.dropped:
+            case Started() | Progressed() | Finished() | Skipped() if self._befell.dropped:
                 pass
             case Started(unit, at):
                 self._begun.add(unit.index)
                 self._emit(UnitStarted(self._clock.at(at), unit))
-            case Output(unit, stream, text, at):
-                self.output[stream] += text
-                self._emit(OutputReceived(self._clock.at(at), unit, stream, text))
+            case Output() | Progressed() | FileMade():
+                self._hear_made(report)
             case Finished(unit, outcome, started_at, at):
                 started = self._clock.at(started_at)
                 self._emit(UnitFinished(self._clock.at(at), unit, started, outcome))
@@ -228,6 +233,16 @@ class OpenCall:
                 self._emit(CheckpointTaken(at, self.tool.lane, took, resident, why_not))
             case Ended() | RolledBack() | Restarted() | Died():
                 self._hear_end(report)
+
+    def _hear_made(self, report: Output | Progressed | FileMade) -> None:
+        match report:
+            case Output(unit, stream, text, at):
+                self.output[stream] += text
+                self._emit(OutputReceived(self._clock.at(at), unit, stream, text))
+            case Progressed(unit, text, fraction, at):
+                self._emit(UnitProgressed(self._clock.at(at), unit, text, fraction))
+            case FileMade():
+                self.files.append(report)
 
     def _hear_end(self, report: Ended | RolledBack | Restarted | Died) -> None:
         match report:
@@ -273,6 +288,7 @@ class OpenCall:
             if not self._died:
                 await self._keep(outcome)
         self.over = True
+        self.succeeded = outcome.status is Status.OK
         self._emit(CallEnded(self._clock.now(), self.number, outcome))
         return outcome
 

@@ -71,6 +71,16 @@ class UnitStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitProgressed:
+    """How far a unit has come, as its tool says; `fraction` from 0 to 1, if that is known."""
+
+    at: float
+    unit: UnitKey
+    text: str
+    fraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class OutputReceived:
     """Code in the sandbox wrote something, attributed to the unit that ran (or had run last)."""
 

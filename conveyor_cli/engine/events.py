@@ -23,6 +23,7 @@ from conveyor_cli.engine.call_events import (
     RolledBack,
     UnitFinished,
     UnitHeld,
+    UnitProgressed,
     UnitReady,
     UnitSkipped,
     UnitStarted,
@@ -56,6 +57,7 @@ __all__ = [
     "TurnStarted",
     "UnitFinished",
     "UnitHeld",
+    "UnitProgressed",
     "UnitReady",
     "UnitSkipped",
     "UnitStarted",
@@ -230,6 +232,7 @@ Event = (
     | UnitReady
     | UnitHeld
     | UnitStarted
+    | UnitProgressed
     | OutputReceived
     | NestedCallMade
     | NestedCallStarted

@@ -27,6 +27,7 @@ from conveyor_cli.engine.events import (
     TurnStarted,
     UnitFinished,
     UnitHeld,
+    UnitProgressed,
     UnitReady,
     UnitSkipped,
     UnitStarted,
@@ -51,6 +52,8 @@ class Timeline:
         self.calls: dict[int, CallTrack] = {}
         self.lanes: dict[str, list[UnitTrack]] = {}
         """The units of each lane, in the order in which they closed."""
+        self.progressing: dict[UnitKey, UnitTrack] = {}
+        """Units that run, and have said how far they have come."""
         self._tools: dict[str, set[str]] = {}
         """The tools that were called on each lane."""
         self._units: dict[UnitKey, UnitTrack] = {}
@@ -88,10 +91,10 @@ class Timeline:
                     turn.parts.append(event.text)
             case UnitReady() | UnitHeld() | UnitStarted() | UnitFinished() | UnitSkipped():
                 self._apply_to_unit(event)
+            case UnitProgressed() | OutputReceived():
+                self._apply_to_what_runs(event)
             case NestedCallMade() | NestedCallStarted() | NestedCallFinished():
                 self._apply_to_nested(event)
-            case OutputReceived():
-                self.calls[event.unit.call].output.append((event.stream, event.text))
             case CallOpened() | CallClosed() | CallEnded() | RolledBack():
                 self._apply_to_call(event)
             case TurnStarted() | FirstToken() | DecodeStopped() | TurnEnded():
@@ -159,6 +162,8 @@ class Timeline:
             case CallEnded():
                 call.outcome = event.outcome
                 _end_with_call(call, event)
+                for unit in call.units if self.progressing else ():
+                    self.progressing.pop(unit.key, None)
             case RolledBack():
                 call.rolled_back_at, call.lost = event.at, event.lost
                 for unit in call.units:
@@ -186,6 +191,8 @@ class Timeline:
             self._units[event.unit] = unit
             return
         unit = self._units[event.unit]
+        if isinstance(event, UnitFinished | UnitSkipped):
+            self.progressing.pop(event.unit, None)
         match event:
             case UnitHeld():
                 unit.held = True
@@ -198,6 +205,13 @@ class Timeline:
                 unit.status = Status.ROLLED_BACK  # it ran beside one before it that failed
             case UnitSkipped():
                 unit.finished_at, unit.status = event.at, Status.SKIPPED
+
+    def _apply_to_what_runs(self, event: UnitProgressed | OutputReceived) -> None:
+        if isinstance(event, OutputReceived):
+            self.calls[event.unit.call].output.append((event.stream, event.text))
+        else:
+            unit = self.progressing[event.unit] = self._units[event.unit]
+            unit.progress, unit.fraction = event.text, event.fraction
 
     def _apply_to_nested(
         self, event: NestedCallMade | NestedCallStarted | NestedCallFinished

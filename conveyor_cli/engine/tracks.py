@@ -60,6 +60,10 @@ class UnitTrack:
     status: Status | None = None
     failure: Failure | None = None
     undone: bool = False
+    progress: str = ""
+    """How far it has come, as its tool said last."""
+    fraction: float | None = None
+    """How much of it is done, from 0 to 1, if that was said."""
     nested: list[NestedTrack] = field(default_factory=list)
     waiting: int = 0
     """How many of these it waits for."""

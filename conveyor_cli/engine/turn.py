@@ -35,7 +35,7 @@ from conveyor_cli.engine.policy import Mode, may_start
 from conveyor_cli.engine.telling import WITHDRAWN, Call, ends_response, tell
 from conveyor_cli.engine.verdict import Abandoned
 from conveyor_cli.errors import ModelError
-from conveyor_sandbox.reports import Outcome
+from conveyor_sandbox.reports import FileMade, Outcome
 from conveyor_tools.function import Effects
 
 
@@ -107,6 +107,13 @@ class Turn:
         if broken is not None:
             raise broken
         return told
+
+    @property
+    def files(self) -> Iterator[FileMade]:
+        """What the tools of calls that count made on this side of the sandbox."""
+        for call in self.calls:
+            if isinstance(call, OpenCall) and call.succeeded:
+                yield from call.files
 
     def halt(self, reason: StopReason) -> None:
         """End the turn early: it is cancelled, or a limit of the run was reached."""

@@ -51,13 +51,17 @@ class Workplace:
         functions: Mapping[str, FunctionTool],
         approval: Approval,
         servers: Servers,
+        *,
+        keeps_files: bool = False,
     ) -> None:
         self._pool = pool
         self._image = image
         self._functions = functions
         self._approval = approval
         self._servers = servers
-        self._place = Place(None, tools, functions, approval.refusal, InnerCalls(self))
+        self._place = Place(
+            None, tools, functions, approval.refusal, InnerCalls(self), keeps_files=keeps_files
+        )
         self._sandbox: Sandbox | None = None
         self._indoors: Lane | None = None
         """The sandbox's lane, once it is used."""

@@ -54,28 +54,41 @@ class Aftermath:
         self._brought = brought
         self._applied = applied or {}
 
-    async def collect(self, files: Files, patience: float, emit: Emit, clock: RunClock) -> None:
-        """Fetch what differs from what was put in and save it, in at most so many seconds."""
+    async def collect(
+        self,
+        files: Files | None,
+        made: Mapping[str, bytes],
+        patience: float,
+        emit: Emit,
+        clock: RunClock,
+    ) -> None:
+        """Fetch what differs from what was put in and save it, in at most so many seconds.
+
+        Saved as well: what tools outside the sandbox `made`, by name. There may be no sandbox.
+        """
         if self.save_to is None and self.project is None:
             return
-        try:
-            async with asyncio.timeout(patience):
-                found = await harvest(files, self._before(), self._brought.size)
-        except TimeoutError:
-            self.problem = f"files could not be fetched within {patience:g} s"
-            return
-        except SandboxError as error:
-            self.problem = f"files could not be fetched: {error}"
-            return
-        self.complete = found.complete
+        found = Harvest() if files is None else await self._fetch(files, patience)
+        self.complete = files is not None and found.complete
         self.left_out += found.left_out
         self._compare(found)
-        self._save(found)
+        self._save([*found.changes, *_added(made)])
         now = clock.now()
         for change in self.changes:
             emit(FileChanged(now, printable(change.path), describe(change)))
         for file in self.saved.files:
             emit(FileSaved(now, printable(file.path), file.size, printable(file.saved_as)))
+
+    async def _fetch(self, files: Files, patience: float) -> Harvest:
+        """What differs; nothing, with the problem noted, where it cannot be had."""
+        try:
+            async with asyncio.timeout(patience):
+                return await harvest(files, self._before(), self._brought.size)
+        except TimeoutError:
+            self.problem = f"files could not be fetched within {patience:g} s"
+        except SandboxError as error:
+            self.problem = f"files could not be fetched: {error}"
+        return Harvest(complete=False)
 
     def _before(self) -> dict[str, Entry]:
         """What the workspace is compared with."""
@@ -89,11 +102,11 @@ class Aftermath:
         self.changes, refused = applicable(theirs, self.project)
         self.left_out += refused
 
-    def _save(self, found: Harvest) -> None:
+    def _save(self, changes: list[Change]) -> None:
         if self.save_to is None:
             return
         try:
-            self.saved = save(found.changes, self.save_to)
+            self.saved = save(changes, self.save_to)
         except OSError as error:
             self.problem = f"--save-files {self.save_to}: {error.strerror or error}"
             return
@@ -127,6 +140,10 @@ class Aftermath:
                 "not_copied": _told(list(self.project.left_out)),
             }
         return report
+
+
+def _added(made: Mapping[str, bytes]) -> list[Change]:
+    return [Change(name, None, Entry(content)) for name, content in sorted(made.items())]
 
 
 def _told(left_out: list[LeftOut]) -> list[dict[str, str]]:

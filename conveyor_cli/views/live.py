@@ -34,6 +34,10 @@ _BESIDE = 72
 _LEAST_ROWS = 3
 """A pane with fewer rows than this is not shown."""
 _LEAST_WIDTH = 32
+_MOST_PROGRESS = 3
+"""Units whose progress is shown."""
+_CHART_ROWS = 8
+"""What the header and a small chart need, which go before that."""
 
 
 class LiveView:
@@ -143,6 +147,7 @@ class Frame:
         head = [self._header(now, width)]
         if self.progress and not self._timeline.turns and self._timeline.ended is None:
             head.append(self._progress_row(*self.progress, width))
+        head += self._units_under_way(width, max(0, room - _CHART_ROWS))
         if self.question:
             head.append(self._question_row(width))
         foot = summary(self._timeline, now, width) if self._timeline.turns else []
@@ -175,6 +180,15 @@ class Frame:
             right = f"  turn {len(timeline.turns)}{right}"
         left.truncate(max(0, width - len(right)), overflow="ellipsis", pad=True)
         return left.append(right, "bold")
+
+    def _units_under_way(self, width: int, room: int) -> list[Text]:
+        """How far units have come whose tools say it."""
+        units = [*self._timeline.progressing.values()][: min(room, _MOST_PROGRESS)]
+        calls = self._timeline.calls
+        return [
+            self._progress_row(f"{calls[it.key.call].tool}  {it.progress}", it.fraction, width)
+            for it in units
+        ]
 
     def _question_row(self, width: int) -> Text:
         row = Text(f" ? {one_line(self.question)}", "bold yellow")

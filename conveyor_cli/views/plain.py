@@ -26,6 +26,7 @@ from conveyor_cli.engine.events import (
     TurnEnded,
     TurnStarted,
     UnitFinished,
+    UnitProgressed,
     UnitReady,
     UnitSkipped,
     UnitStarted,
@@ -77,7 +78,7 @@ class PlainView:
                 self._turn_fact(event)
             case CallOpened() | CallClosed() | CallEnded() | RolledBack():
                 self._call_fact(event)
-            case UnitReady() | UnitStarted() | UnitFinished() | UnitSkipped():
+            case UnitReady() | UnitStarted() | UnitProgressed() | UnitFinished() | UnitSkipped():
                 self._unit_fact(event)
             case NestedCallMade() | NestedCallStarted() | NestedCallFinished():
                 self._nested_fact(event)
@@ -154,7 +155,9 @@ class PlainView:
                 if all(unit.failure is None for unit in units):  # else it has been told
                     self._failure(event.at, outcome.failure)
 
-    def _unit_fact(self, event: UnitReady | UnitStarted | UnitFinished | UnitSkipped) -> None:
+    def _unit_fact(
+        self, event: UnitReady | UnitStarted | UnitProgressed | UnitFinished | UnitSkipped
+    ) -> None:
         name = f"{event.unit.call}.{event.unit.index}"
         match event:
             case UnitReady(span=(first, last)):
@@ -163,6 +166,8 @@ class PlainView:
                 self._fact(event.at, "unit", f"{name} ready, {lines}: {code}")
             case UnitStarted():
                 self._fact(event.at, "unit", f"{name} started", Phase.RUNNING)
+            case UnitProgressed():
+                self._fact(event.at, "unit", f"{name} at {event.text}", Phase.RUNNING)
             case UnitSkipped():
                 self._fact(event.at, "unit", f"{name} skipped", Phase.SKIPPED)
             case UnitFinished(outcome=outcome):

@@ -89,6 +89,26 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Progressed:
+    """How far a unit has come, in words of its tool's; `fraction` from 0 to 1, if that is known."""
+
+    unit: UnitKey
+    text: str
+    fraction: float | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileMade:
+    """A tool on this side of the sandbox made a file, which the user may want."""
+
+    unit: UnitKey
+    name: str
+    content: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A unit ended, having run from `started_at` to `at`."""
 
@@ -195,6 +215,8 @@ class Died:
 Report = (
     Started
     | Output
+    | Progressed
+    | FileMade
     | Finished
     | Skipped
     | Called

@@ -25,9 +25,9 @@ _PATIENCE = 60.0
 class Conversation:
     """A tool's session, and what it reported."""
 
-    def __init__(self, tool: Tool) -> None:
+    def __init__(self, tool: Tool, place: Place | None = None) -> None:
         self.tool = tool
-        self.place = Place()
+        self.place = place or Place()
         self.session: Session = tool.open(self.place)
         self.reports: list[Report] = []
         self._news = asyncio.Event()

@@ -49,5 +49,5 @@ class ArgumentTool:
     def splitter(self, place: Place) -> ArgumentSplitter:  # noqa: ARG002 - it is the same everywhere
         return ArgumentSplitter(self.function)
 
-    def open(self, place: Place) -> HostSession:  # noqa: ARG002
-        return HostSession(self.function)
+    def open(self, place: Place) -> HostSession:
+        return HostSession(self.function, keeps_files=place.keeps_files)

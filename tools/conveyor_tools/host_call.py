@@ -22,6 +22,7 @@ from conveyor_sandbox.reports import (
 from conveyor_tools.answer import Answer, failure_of
 from conveyor_tools.arguments import ArgumentUnit, Role
 from conveyor_tools.function import FunctionTool
+from conveyor_tools.hearing import Ear, hearing
 from conveyor_tools.later import Later
 from conveyor_tools.splitters.base import Unit
 
@@ -33,12 +34,20 @@ _CANCELLED = Outcome(Status.CANCELLED, Failure("interrupt", "CancelledError", "i
 class HostCall:
     """Runs a call's units, each after those that it waits for, and reports what comes of them."""
 
-    def __init__(self, number: int, tool: FunctionTool, report: Callable[[Report], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        tool: FunctionTool,
+        report: Callable[[Report], None],
+        *,
+        keeps_files: bool = False,
+    ) -> None:
         self.over = False
         """Whether its end was reported."""
         self._number = number
         self._tool = tool
         self._report = report
+        self._keeps_files = keeps_files
         self._later = {name: Later[Any]() for name in tool.signature.later}
         self._prepared: asyncio.Task[None] | None = None
         self._units: dict[int, asyncio.Task[None]] = {}
@@ -92,9 +101,12 @@ class HostCall:
             self._report(Skipped(key, began))
             return
         self._report(Started(key, began))
+        ear = Ear(key, self._tell, f"{self._tool.name}-{key.call}", kept=self._keeps_files)
+        hearing.set(ear)
         work = asyncio.create_task(do())
         self._work.add(work)
         await asyncio.wait([work])
+        ear.close()
         self._work.discard(work)
         outcome = _CANCELLED if work.cancelled() else work.result()
         if outcome.ends_call and not self._stopped:
@@ -102,6 +114,9 @@ class HostCall:
             self._outcome = outcome
         told = Outcome(outcome.status, outcome.failure)  # the result is the call's
         self._report(Finished(key, told, began, time.monotonic()))
+
+    def _tell(self, report: Report) -> None:
+        self._report(report)  # whoever that is by then
 
     def _work_of(self, unit: Unit) -> Work:
         """What is to be done for a unit. A value is given at once: before the call can end."""

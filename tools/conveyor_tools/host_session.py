@@ -14,8 +14,9 @@ from conveyor_tools.splitters.base import Unit
 class HostSession:
     """The live part of a function tool. It has no state that could be taken back."""
 
-    def __init__(self, tool: FunctionTool) -> None:
+    def __init__(self, tool: FunctionTool, *, keeps_files: bool = False) -> None:
         self._tool = tool
+        self._keeps_files = keeps_files
         self._calls: dict[int, HostCall] = {}
         self._listener: Callable[[Report], None] = _nobody
 
@@ -50,7 +51,9 @@ class HostSession:
 
     def _call(self, number: int) -> HostCall:
         if number not in self._calls:
-            self._calls[number] = HostCall(number, self._tool, self._report)
+            self._calls[number] = HostCall(
+                number, self._tool, self._report, keeps_files=self._keeps_files
+            )
         return self._calls[number]
 
     def _report(self, report: Report) -> None:

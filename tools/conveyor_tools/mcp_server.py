@@ -22,6 +22,7 @@ from conveyor_tools.mcp_stdio import Notes, environment, stdio
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
+    from mcp.shared.dispatcher import ProgressFnT
 
     from conveyor_tools.mcp import McpOptions
 
@@ -158,8 +159,12 @@ class Server:
         """Start it again if it died. What goes wrong is the next call's affair."""
         self._connected()
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], progress: ProgressFnT | None = None
+    ) -> CallToolResult:
         """Call one of its tools. If this is cancelled, the server is told.
+
+        `progress` is told each time how far the server says that it has come, and of how much.
 
         Raises:
             ToolError: there is no result, with the reason.
@@ -170,7 +175,7 @@ class Server:
         except Exception as problem:
             raise TemporaryError(f"it cannot be started: {connection.why(problem)}") from problem
         try:
-            return await client.call_tool(name, dict(arguments))
+            return await client.call_tool(name, dict(arguments), progress_callback=progress)
         except MCPError as problem:
             if problem.error.code != CONNECTION_CLOSED:
                 raise ToolError(connection.why(problem)) from problem

@@ -13,7 +13,9 @@ from mcp.types import Tool
 from conveyor_tools.declaration import Declaration, Effects
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import FunctionTool
+from conveyor_tools.hearing import hearing
 from conveyor_tools.mcp_content import value_of
+from conveyor_tools.mcp_progress import McpProgress
 from conveyor_tools.mcp_schema import SchemaSignature
 from conveyor_tools.mcp_server import Offered, Server
 from conveyor_tools.side_loop import SideLoop
@@ -46,7 +48,10 @@ class McpFunction:
         await self._loop.run(self._server.prepare())
 
     async def __call__(self, **arguments: Any) -> Any:
-        return value_of(await self._loop.run(self._server.call(self._name, arguments)))
+        ear = hearing.get()
+        progress = None if ear is None else McpProgress(ear).told
+        result = await self._loop.run(self._server.call(self._name, arguments, progress))
+        return value_of(result, None if ear is None else ear.keep)
 
 
 def make_tools(

@@ -75,3 +75,5 @@ class Place:
     """For a session that makes calls of its own, as a plan does."""
     inner: Inner | None = None
     """The same, for calls of tools with sessions; None where there are none."""
+    keeps_files: bool = False
+    """Whether the user wants the files that tools make."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 MODE = sys.argv[1]
+LATER: list[Any] = []
+"""Calls that have no answer yet."""
 ESCAPES = "\x1b[31mred\x1b[0m \u202eback\u202c \U000e0041\U000e0042 zero\u200bwidth"
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 
@@ -58,6 +61,27 @@ TOOLS = {
 }  # fmt: skip
 
 
+def pictures() -> list[dict[str, Any]]:
+    """A picture that is one, and others that are not what they say, or too large; other content."""
+
+    def image(content: bytes, mime_type: str = "image/png") -> dict[str, Any]:
+        data = base64.b64encode(content).decode()
+        return {"type": "image", "data": data, "mimeType": mime_type}
+
+    png = b"\x89PNG\r\n\x1a\n"
+    return [
+        image(png + b"1", f"image/../{ESCAPES}\n"),
+        image(b"<svg onload=alert()>"),
+        {"type": "image", "data": "no base64", "mimeType": "image/png"},
+        image(png + b"0" * 11_000_000),
+        image(b"GIF89a", "image/png"),
+        {"type": "audio", "data": base64.b64encode(b"12345").decode(), "mimeType": "audio/wav"},
+        {"type": "resource_link", "uri": "file:///etc/passwd", "name": ESCAPES + "\n"},
+        {"type": "resource", "resource": {"uri": "a:b", "text": "its\ntext"}},
+        {"type": "resource", "resource": {"uri": "a:c", "blob": "MTIz"}},
+    ]
+
+
 def answer_call(params: dict[str, Any]) -> dict[str, Any] | None:  # noqa: C901, PLR0912 - a list
     text = params.get("arguments", {}).get("text", "")
     match MODE:
@@ -85,11 +109,19 @@ def answer_call(params: dict[str, Any]) -> dict[str, Any] | None:  # noqa: C901,
             if not died.exists():
                 died.touch()
                 os._exit(3)
+        case "progress":
+            token = params["_meta"]["progressToken"]
+            for number in range(20_000):
+                told = {"progress": 10**30 if number else 1, "total": 4, "message": ESCAPES * 99}
+                say({"jsonrpc": "2.0", "method": "notifications/progress",
+                     "params": told | {"progressToken": token}})  # fmt: skip
         case "error":
             return {"content": [{"type": "text", "text": "no such row"}], "isError": True}
         case "deaf":
             time.sleep(3600)
-    return {"content": [{"type": "text", "text": f"said {text}"}]}
+    said = [{"type": "text", "text": f"said {text}"}]
+    later = MODE == "pictures" and text == "later"
+    return None if later else {"content": pictures() if MODE == "pictures" else said}
 
 
 def answer(message: dict[str, Any]) -> None:
@@ -112,11 +144,16 @@ def answer(message: dict[str, Any]) -> None:
         case "tools/call":
             result = answer_call(message["params"])
             if result is None:
+                LATER.append(message["id"])
                 return
             reply["result"] = result
         case _:
             reply["error"] = {"code": -32601, "message": "what?"}
     say(reply)
+    if MODE == "pictures" and "result" in reply and "content" in reply["result"]:
+        for waiting in LATER:  # those before it fail only now
+            wrong = {"code": -32603, "message": "too late"}
+            say({"jsonrpc": "2.0", "id": waiting, "error": wrong})
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,8 +16,12 @@ from typing import Any
 
 import pytest
 
+from conveyor_sandbox.reports import Ended, FileMade, Finished, Progressed, Report, Started
+from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.function import Answer, Effects, FunctionTool
-from tests.tools.mcp_client.servers import processes, published, run, started
+from conveyor_tools.place import Place
+from tests.tools.mcp_client.servers import hostile, processes, published, run, started
+from tests.tools.sessions import Conversation
 
 
 def value(answer: Answer) -> Any:
@@ -125,7 +130,7 @@ def test_arguments_are_checked_before_the_server_sees_them() -> None:
 
 
 def test_kinds_of_content() -> None:
-    """Structure is given as it is; what is binary is named."""
+    """Structure is given as it is; of what is binary a line says what it is."""
 
     async def work() -> list[Any]:
         async with started(published("mcp-server-everything")) as tools:
@@ -134,15 +139,99 @@ def test_kinds_of_content() -> None:
                 value(await tools["get_structured_content"].call({"location": "New York"})),
                 value(await tools["get_tiny_image"].call({})),
                 value(await tools["get_resource_reference"].call({"resourceType": "Text"})),
+                value(await tools["get_resource_reference"].call({"resourceType": "Blob"})),
+                value(await tools["get_resource_links"].call({"count": 2})),
             ]
 
-    echo, structure, image, resource = run(work)
+    echo, structure, image, text, blob, links = run(work)
     assert echo == "Echo: hi"
     assert set(structure) == {"temperature", "conditions", "humidity"}
-    (picture,) = [part for part in image if isinstance(part, dict)]
-    assert (picture["type"], picture["mime_type"]) == ("image", "image/png")
-    assert picture["bytes"] > 100
-    assert any(part["text"] for part in resource if isinstance(part, dict))
+    assert re.search(r"^\[picture, image/png, \d{3,} bytes: not shown\]$", image, re.MULTILINE)
+    assert re.search(r"^\[resource demo://\S+\]\nResource 1: ", text, re.MULTILINE)
+    assert re.search(r"^\[resource demo://\S+, \S+, \d+ bytes: not shown\]$", blob, re.MULTILINE)
+    assert len(re.findall(r"^\[link to .+: demo://\S+, \S+\]$", links, re.MULTILINE)) == 2
+
+
+def heard(
+    command: list[str], name: str, arguments: dict[str, Any], *, keeps_files: bool = False
+) -> list[Report]:
+    """What is reported of a call that a model makes."""
+
+    async def work() -> list[Report]:
+        async with started(command) as tools:
+            place = Place(keeps_files=keeps_files)
+            talk = Conversation(ArgumentTool(tools[name]), place)
+            talk.write(1, json.dumps(arguments))
+            talk.session.end(1)
+            await talk.ended(1)
+            await talk.session.close()
+            return talk.reports
+
+    return run(work)
+
+
+def test_progress_is_heard_while_a_call_runs() -> None:
+    reports = heard(
+        published("mcp-server-everything"),
+        "trigger_long_running_operation",
+        {"duration": 1.5, "steps": 3},
+    )
+    told = [(it.text, it.fraction) for it in reports if isinstance(it, Progressed)]
+    assert told[:2] == [("1 of 3", 1 / 3), ("2 of 3", 2 / 3)]
+    assert isinstance(reports[0], Started)
+    (finished,) = [at for at, it in enumerate(reports) if isinstance(it, Finished)]
+    assert all(isinstance(it, Progressed) for it in reports[1:finished])
+
+
+def test_a_picture_is_kept_for_the_user() -> None:
+    """Where the task saves files: the answer says as what."""
+    command = published("mcp-server-everything")
+    reports = heard(command, "get_tiny_image", {}, keeps_files=True)
+    (file,) = [it for it in reports if isinstance(it, FileMade)]
+    assert file.name == "get_tiny_image-1.png"
+    assert file.content.startswith(b"\x89PNG")
+    assert "saved as get_tiny_image-1.png]" in _result(reports)
+    reports = heard(command, "get_tiny_image", {})
+    assert not any(isinstance(it, FileMade) for it in reports)
+    assert "saved" not in _result(reports)
+
+
+def _result(reports: list[Report]) -> str:
+    (ended,) = [it for it in reports if isinstance(it, Ended)]
+    return ended.outcome.result or ""
+
+
+def test_what_is_no_picture_is_not_kept() -> None:
+    """By its content and size, not by what the server says; and all of it in plain words."""
+    reports = heard(hostile("pictures"), "echo", {"text": ""}, keeps_files=True)
+    files = {it.name: it.content for it in reports if isinstance(it, FileMade)}
+    assert files == {"echo-1.png": b"\x89PNG\r\n\x1a\n1", "echo-1-2.gif": b"GIF89a"}
+    lines = _result(reports).split("\n")
+    assert [re.sub(r"^\[(\w+).*?(: |$)", r"\1 ", line) for line in lines] == [
+        "picture not shown, saved as echo-1.png]",
+        "picture not shown, and of no kind that is saved]",
+        "picture not shown, and of no kind that is saved]",
+        "picture not shown, and too much to be saved]",
+        "picture not shown, saved as echo-1-2.gif]",
+        "audio not shown]",
+        "link file:///etc/passwd]",
+        "resource ", "its", "text",
+        "resource not shown]",
+    ]  # fmt: skip
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_flood_of_progress_is_thinned_and_plain() -> None:
+    reports = heard(hostile("progress"), "echo", {"text": "x"})
+    told = [it for it in reports if isinstance(it, Progressed)]
+    assert 1 <= len(told) < 1000
+    assert (told[0].fraction, told[0].text[:12]) == (0.25, "1 of 4: [31m")
+    for it in told:
+        assert it.text.isprintable()
+        assert len(it.text) < 300
+        assert it.fraction is not None
+        assert 0 <= it.fraction <= 1
+    assert _result(reports) == "said x"
 
 
 def test_a_file_of_ten_megabytes_is_cut_visibly(tmp_path: Path) -> None:
