@@ -103,7 +103,7 @@ PLAN = [
     Mutant(
         "plan: the steps on one database are one transaction",
         f"{_TOOLS}/sql_session.py",
-        "        if self._open:\n            return\n",
+        "        if self._open:\n            call.begun = True\n            return\n",
         "",
         _LANES,
     ),
