@@ -110,8 +110,8 @@ PLAN = [
     Mutant(
         "plan: what code does for good waits for the steps before it",
         "conveyor_cli/engine/inner.py",
-        "if counts and whole is not None",
-        "if whole is not None",
+        "        counts = await asyncio.shield(self._counts)\n        return self._text if counts and",
+        "        return self._text if",
         _CODE,
     ),
     Mutant(
