@@ -110,7 +110,8 @@ PLAN = [
     Mutant(
         "plan: what code does for good waits for the steps before it",
         "conveyor_cli/engine/inner.py",
-        "        counts = await asyncio.shield(self._counts)\n        return self._text if counts and",
+        "        counts = await asyncio.shield(self._counts)\n"
+        "        return self._text if counts and",
         "        return self._text if",
         _CODE,
     ),
