@@ -69,6 +69,11 @@ class Settings:
         for layer in reversed(self._layers):
             self._lay(layer, layer.settings, self.merged, ())
 
+    def put(self, layer: Layer) -> None:
+        """Lay one more on top."""
+        self._layers.insert(0, layer)
+        self._lay(layer, layer.settings, self.merged, ())
+
     def _lay(
         self, layer: Layer, settings: Mapping[str, Any], target: dict[str, Any], path: Path_
     ) -> None:

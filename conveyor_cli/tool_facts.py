@@ -8,6 +8,7 @@ from typing import Any
 
 from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.function import FunctionTool
+from conveyor_tools.schema_told import told
 from conveyor_tools.tool import Tool
 
 _UNITS = {"python": "statements", "sql": "statements", "shell": "commands", "plan": "steps"}
@@ -74,7 +75,7 @@ class ToolFacts:
             "starts": self.starts,
             "runs": "in the sandbox" if self.tool.needs_sandbox else "on this machine",
             "lane": self.tool.lane,
-            "schema": self.tool.schema,
+            "schema": told(self.tool.schema),
             "ready_when": sorted(declared.ready_when) if declared and declared.ready_when else None,
             "timeout": declared.timeout if declared else None,
             "retries": declared.retries if declared else None,

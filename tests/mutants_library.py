@@ -229,4 +229,11 @@ LIBRARY = [
         "            pass\n",
         _CALCULATOR,
     ),
+    Mutant(
+        "null is told where it means something",
+        "tools/conveyor_tools/schema_told.py",
+        ' or schema.get("default", ...) is not None:',
+        ":",
+        ("tests/tools/test_schema_told.py",),
+    ),
 ]

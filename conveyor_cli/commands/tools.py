@@ -118,7 +118,8 @@ def try_tool(
         str,
         typer.Argument(
             metavar="TEXT|-",
-            help="What the model would write: arguments as JSON, or code. - reads standard input.",
+            help="What the model would write: arguments as JSON. Where the one argument is a text, "
+            "such as code or SQL, that text will do. - reads standard input.",
         ),
     ],
     task: TaskOption = None,
@@ -167,10 +168,23 @@ def _perform(
         raise UsageError("--rate: must be more than 0")
     tool = toolbox.tools.get(called)
     if tool is not None and tool.argument is not None:
-        text = json.dumps({tool.argument: text})
+        text = _with_name(tool.argument, text)
     call = f'<tool_call>\n{{"name": {json.dumps(called)}, "arguments": {text}}}\n</tool_call>'
     script = ScriptedBackend([call, ""], rate=pace[0], chunk=pace[1])
     return perform(task, Shown(plain=plain), script, toolbox)
+
+
+def _with_name(argument: str, text: str) -> str:
+    """The arguments as JSON of a tool whose one argument is a text: from JSON, or the text alone."""
+    import json
+
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if isinstance(given, dict) and given.keys() == {argument} and isinstance(given[argument], str):
+        return text
+    return json.dumps({argument: text})
 
 
 def _conclude(calls: list[dict[str, Any]], *, show: bool) -> int:
@@ -202,11 +216,13 @@ def _open(
     trust: bool,
 ) -> tuple[Task, Toolbox]:
     """The task that has the tool, and its tools: the given one, or one of that tool alone."""
+    from conveyor_cli import config
     from conveyor_cli.toolbox import open_toolbox
 
     settings = _with_prompt(options.read_settings(task, flags, assignments))
     if "tools" not in settings.merged:
-        settings.merged["tools"] = [_choice(it) for it in (name, *_BESIDE.get(name, ()))]
+        tools = [_choice(it) for it in (name, *_BESIDE.get(name, ()))]
+        settings.put(config.Layer("command line", {"tools": tools}))
     settings.merged["model"] = {"backend": "scripted", "script": "-", "dialect": "hermes"}
     settings.merged["limits"] = {"turns": 2, "tokens": 1_000_000}
     settings.merged["model"]["max_new_tokens"] = 1_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from conveyor_cli.backends.base import ToolOffer
+from conveyor_tools.schema_told import told
 from conveyor_tools.tool import Tool
 
 _TOOLS = re.compile(r"\btools\b")
@@ -12,7 +13,7 @@ _TOOLS = re.compile(r"\btools\b")
 
 def offer(tool: Tool) -> ToolOffer:
     """The tool's name, description and arguments."""
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
+    function = {"name": tool.name, "description": tool.description, "parameters": told(tool.schema)}
     return {"type": "function", "function": function}
 
 

@@ -131,6 +131,7 @@ def test_options_are_shown(conveyor: Command) -> None:
     assert "Searches for words" in shown.out
     assert "give one of its options" in shown.out
     assert "`searxng`: the URL" in shown.out
+    assert "options, which a task gives" not in conveyor("tools", "show", "files").out
 
 
 def test_a_tool_is_tried(conveyor: Command) -> None:
@@ -161,6 +162,21 @@ def test_code_is_tried_from_standard_input(conveyor: Command) -> None:
     """It is a text, not JSON."""
     done = conveyor("tools", "try", "python", "-", stdin='print("a")\n6 * 7')
     assert (done.code, done.out) == (0, "a\n42\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "out"),
+    [
+        ("select 4 * 5 as n", "n\n20\n(1 row)\n"),
+        ('{"query": "select 4 * 5 as n"}', "n\n20\n(1 row)\n"),
+        ('{"query": 1}', None),
+        ("[1]", None),
+    ],
+)
+def test_a_text_is_tried_alone_or_as_json(conveyor: Command, text: str, out: str | None) -> None:
+    """Of a tool whose one argument is a text. JSON that is not its argument is its text."""
+    done = conveyor("tools", "try", "sql", text, "--rate", "500", "--plain")
+    assert (done.code, done.out) == ((1, "") if out is None else (0, out))
 
 
 def test_a_try_that_is_stopped_says_so_to_the_shell(conveyor: Command) -> None:
@@ -232,6 +248,7 @@ def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:
         (["show", "nope"], "no tool is called 'nope'"),
         (["try", "calculator", "{}", "--rate", "0"], "--rate: must be more than 0"),
         (["try", "./none.py:f", "{}", "--trust"], "./none.py:f: there is no such file"),
+        (["show", "./none.py:f"], "command line: tools: ./none.py:f: there is no such file"),
         (["try", "calculator", "{}", "-c", "tools=[python]"], "no tool is called 'calculator'"),
         (["list", "--task", "none.yaml"], "there is no such task file"),
         (["try", "calculator"], "TEXT"),

@@ -89,7 +89,7 @@ def options_told(name: str) -> str:
     target = _built_in(name) if name in _BUILT_IN else None
     if not inspect.isclass(target) or "__init__" not in vars(target):
         return ""
-    told = (inspect.getdoc(target.__init__) or "").partition("\nRaises:")[0]
+    told = inspect.cleandoc(vars(target)["__init__"].__doc__ or "").partition("\nRaises:")[0]
     told = told.removeprefix("Options of a task").lstrip(":. \n").strip()
     return f"{told[:1].upper()}{told[1:]}"
 

@@ -245,11 +245,11 @@ def _written(
     signature: inspect.Signature, hints: Mapping[str, Any], kind: type[str]
 ) -> inspect.Signature:
     """The signature with annotations and odd defaults as text of that kind."""
+    # What `Annotated` adds is told by the schema; this takes it away at any depth.
+    bare = typing.get_type_hints(type("Hints", (), {"__annotations__": dict(hints)}))
 
     def text(name: str) -> str:
-        annotation = hints[name]
-        if typing.get_origin(annotation) is typing.Annotated:
-            annotation = typing.get_args(annotation)[0]
+        annotation = bare[name]
         if inspect.isclass(annotation) and typing.get_origin(annotation) is None:
             return kind(annotation.__qualname__)
         return kind(inspect.formatannotation(annotation).replace("typing.", ""))
