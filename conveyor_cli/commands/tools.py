@@ -175,7 +175,7 @@ def _perform(
 
 
 def _with_name(argument: str, text: str) -> str:
-    """The arguments as JSON of a tool whose one argument is a text, from JSON or that text alone."""
+    """The arguments as JSON of a tool whose one argument is a text, which may stand alone."""
     import json
 
     try:

@@ -58,15 +58,16 @@ def test_codegen_overlaps_decoding_and_running(sandbox: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_calculator_is_asked_while_the_code_is_decoded(sandbox: str, tmp_path: Path) -> None:
-    """All digits, and the first call long before the text ended."""
+    """By the model, with units; and by its code: all digits, and long before the text ended."""
     report, journal = run_task("calculator.yaml", sandbox, tmp_path)
-    (call,) = report["calls"]
+    *asked, call = report["calls"]
+    assert [it["result"] for it in asked] == ["1371.96576 liters", "55.3212 hours"]
     exact = str(1000 * 1001**30)
     digits = exact[:4] + "." + exact[4:].rstrip("0")
     assert f"owed: {digits}\n" in call["output"]
     assert [nested["status"] for nested in call["nested"]] == ["ok"] * 3
-    stopped = min(record["at"] for record in journal if record["event"] == "decode_stopped")
-    assert call["nested"][0]["finished_at"] < stopped
+    stopped = [record["at"] for record in journal if record["event"] == "decode_stopped"]
+    assert call["nested"][0]["finished_at"] < stopped[1]
 
 
 def test_validation_stops_each_wrong_call_where_it_is_wrong() -> None:
