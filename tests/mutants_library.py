@@ -236,4 +236,18 @@ LIBRARY = [
         ":",
         ("tests/tools/test_schema_told.py",),
     ),
+    Mutant(
+        "what unevaluated keywords depend on is left out",
+        "tools/conveyor_tools/schema_rest.py",
+        "        keywords = dict(schema)\n",
+        "        keywords = {it: schema[it] for it in _WITH_ALL if it in schema}\n",
+        ("tests/tools/test_schema_stream.py",),
+    ),
+    Mutant(
+        "references of a part lead nowhere",
+        "tools/conveyor_tools/schema_validator.py",
+        "        root = document if isinstance(document, Mapping) else {}\n",
+        "        root: dict[str, Any] = {}\n",
+        ("tests/tools/test_schema_stream.py",),
+    ),
 ]

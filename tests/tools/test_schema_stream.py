@@ -116,6 +116,35 @@ LEAVES = st.one_of(
     ),
     st.booleans(),
 )
+
+
+def rests(inner: st.SearchStrategy[AnySchema]) -> st.SearchStrategy[AnySchema]:
+    """Keywords that are judged when the value is complete, and what stands beside them."""
+    counts, names = st.integers(0, 2), st.sampled_from(["k", "name", "sub"])
+    return st.one_of(
+        st.fixed_dictionaries({"not": inner}),
+        st.fixed_dictionaries({"if": inner}, optional={"then": inner, "else": inner}),
+        merged(
+            st.fixed_dictionaries({"contains": inner}),
+            optional(minContains=counts, maxContains=counts, type=st.just("array")),
+        ),
+        merged(
+            optional(propertyNames=inner, minProperties=counts, maxProperties=counts),
+            optional(dependentRequired=st.dictionaries(names, st.lists(names, unique=True))),
+            optional(dependentSchemas=st.dictionaries(names, inner, max_size=1)),
+        ),
+        merged(
+            st.fixed_dictionaries({"unevaluatedProperties": inner}),
+            optional(properties=st.dictionaries(names, inner, max_size=2)),
+            optional(allOf=st.lists(inner, min_size=1, max_size=1)),
+        ),
+        merged(
+            st.fixed_dictionaries({"unevaluatedItems": inner}),
+            optional(prefixItems=st.lists(inner, min_size=1, max_size=2), contains=inner),
+        ),
+    )
+
+
 SCHEMAS = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
@@ -138,6 +167,7 @@ SCHEMAS = st.recursive(
         st.fixed_dictionaries({}, optional={"anyOf": st.lists(inner, min_size=1, max_size=3)}),
         st.fixed_dictionaries({"oneOf": st.lists(inner, min_size=1, max_size=3)}),
         st.fixed_dictionaries({"allOf": st.lists(inner, min_size=1, max_size=2)}),
+        rests(inner),
     ),
     max_leaves=5,
 )
@@ -431,3 +461,41 @@ def work(schema: AnySchema, text: str) -> int:
         sys.setprofile(None)
     assert stream.problem is None, stream.problem
     return count
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "why"),
+    [
+        ({"not": {"const": 3}}, 3, "3 should not be valid under {'const': 3}"),
+        ({"if": {"minimum": 5}, "then": {"multipleOf": 5}}, 7, "7 is not a multiple of 5"),
+        ({"contains": {"type": "string"}}, [1, 2], "[1, 2] does not contain items"),
+        ({"propertyNames": {"maxLength": 2}}, {"abc": 1}, "'abc' is too long"),
+        ({"dependentRequired": {"a": ["b"]}}, {"a": 1}, "'b' is a dependency of 'a'"),
+        ({"maxProperties": 1}, {"a": 1, "b": 2}, "{'a': 1, 'b': 2} has too many properties"),
+        ({"properties": {"a": {}}, "unevaluatedProperties": False}, {"b": 1}, "Unevaluated"),
+        ({"not": {"$ref": "#/$defs/text"}}, "x" * 300, "…"),
+    ],
+)
+def test_whole_values_are_judged_when_they_are_complete(
+    schema: AnySchema, value: Any, why: str
+) -> None:
+    """Not at the end of the call: what follows is not waited for."""
+    whole = {
+        "type": "object",
+        "properties": {"v": {"type": "array", "items": schema}},
+        "$defs": {"text": {"type": "string"}},
+    }
+    text = f'{{"v": [{json.dumps(value)}'
+    problem = rejected(whole, [text, ", "])
+    assert problem is not None
+    assert why in problem.why
+    assert len(problem.why) < 250
+    assert problem.why.startswith("v.0: ")
+    assert problem.at in (len(text) - 1, len(text))  # a number's end is the character behind it
+
+
+def test_a_reference_that_leads_nowhere_judges_nothing() -> None:
+    """The whole check says so."""
+    assert rejected(of_value({"not": {"$ref": "#/$defs/none"}}), ['{"v": 1}']) is None
+    loop = {**of_value({"not": {"$ref": "#/$defs/x"}}), "$defs": {"x": {"$ref": "#/$defs/x"}}}
+    assert rejected(loop, ['{"v": 1}']) is None

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import keyword
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import regex
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from jsonschema import SchemaError
 from jsonschema.exceptions import best_match
-from jsonschema.validators import extend
-from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from conveyor_tools.errors import ArgumentsError
 from conveyor_tools.later import Later
+from conveyor_tools.schema_validator import Validator, following, shortened
 from conveyor_tools.signature import NO_LATER
 
 _LARGEST = 64 * 1024
 """Characters of a schema as JSON: models are told all of it."""
-_PATTERN_S = 0.1
-"""Seconds for one pattern, which a server wrote. One that takes longer counts as met."""
 _SHOWN = 200
 _MOST_VALUES = 12
 """Values of an enum that are shown to people; models are told the schema."""
@@ -30,20 +26,6 @@ _TYPES = {
     "string": "str", "integer": "int", "number": "float", "boolean": "bool", "array": "list",
     "object": "dict", "null": "None",
 }  # fmt: skip
-
-
-def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    if not isinstance(value, str):
-        return
-    try:
-        met = regex.search(pattern, value, timeout=_PATTERN_S) is not None
-    except (TimeoutError, regex.error):
-        return
-    if not met:
-        yield ValidationError(f"{value!r:.{_SHOWN}} does not match {pattern!r:.{_SHOWN}}")
-
-
-_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
 
 
 class SchemaSignature:
@@ -59,13 +41,13 @@ class SchemaSignature:
         if len(json.dumps(schema)) > _LARGEST:
             raise ValueError(f"its schema is longer than {_LARGEST} characters")
         try:
-            _Validator.check_schema(schema)
+            Validator.check_schema(schema)
         except SchemaError as error:
             raise ValueError(f"its schema is not valid: {error.message:.{_SHOWN}}") from None
         if schema.get("type") != "object":
             raise ValueError("its schema is not that of an object")
         self._schema = dict(schema)
-        self._validator = _Validator(self._schema, registry=Registry())
+        self._validator = following(self._schema)
         names = [*schema.get("required", ()), *schema.get("properties", {})]
         self.names = list(dict.fromkeys(name for name in names if isinstance(name, str)))
         if all(map(_is_parameter, self.names)):
@@ -98,9 +80,7 @@ class SchemaSignature:
             raise ArgumentsError(f"its schema cannot be followed: {problem}"[:_SHOWN]) from None
         if error is not None:
             place = ".".join(map(str, error.absolute_path))
-            message = (
-                error.message if len(error.message) <= _SHOWN else error.message[:_SHOWN] + "…"
-            )
+            message = shortened(error.message)
             raise ArgumentsError(f"{place}{place and ': '}{message} (it takes {self.shown})")
         return [], dict(arguments)
 

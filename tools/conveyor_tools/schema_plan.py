@@ -17,6 +17,7 @@ from conveyor_tools.schema_check import (
     together,
 )
 from conveyor_tools.schema_keys import Keyed
+from conveyor_tools.schema_rest import Rest, rest_of
 from conveyor_tools.schema_value import (
     Choices,
     Listed,
@@ -43,6 +44,10 @@ class Plans:
     def __init__(self, root: Any) -> None:
         self._root = root
         self._plans: dict[int, Asked] = {}
+
+    def rest_of(self, schema: Mapping[str, Any]) -> Rest | None:
+        """What a schema of the document asks of whole values."""
+        return rest_of(schema, self._root)
 
     def of(self, schema: Any, what: str = "key") -> Asked:
         """What a schema of the document asks; `what` is what it calls keys of an object."""
@@ -86,6 +91,7 @@ class Plan:
         self._kinds = {"number" if kind == "integer" else kind for kind in kinds}
         self._choices = [schema["enum"]] if "enum" in schema else []
         self._choices += [[schema["const"]]] if "const" in schema else []
+        self._rest = plans.rest_of(schema)
         self._makers: dict[str, Callable[[], Check]] = {
             kind: make
             for kind, make in self._all_makers().items()
@@ -133,6 +139,8 @@ class Plan:
             parts.append(Whole(f"{self._typed}, without a fraction or exponent"))
         if kind in self._makers:
             parts.append(self._makers[kind]())
+        if self._rest is not None:
+            parts.append(self._rest)
         return parts
 
     def _inner(self) -> list[Asked]:

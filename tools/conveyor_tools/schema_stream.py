@@ -7,8 +7,9 @@ has there, the comma after the last item that may be.
 What is wrong is found so early for each keyword by itself. Where several have to hold together
 (a pattern and a length, two schemas of an `allOf`), and for whole containers in an `enum`,
 `uniqueItems`, `multipleOf` and patterns that look around, it may be found later, at the latest
-where the value ends. Other keywords (`not`, `if`, `contains`, `format`, …) are not looked at: they
-are the whole check's.
+where the value ends. So are `not`, `if`, `contains`, `propertyNames`, `dependent…`, `unevaluated…`
+and the numbers of properties, which `jsonschema` judges, once a value. `format` says what a text is
+for; nothing is rejected by it.
 
 Stricter than JSON Schema in two ways, so that nothing has to be taken back: an integer is written
 without fraction and exponent (no `1.0`), and a key stands only once in its object.
