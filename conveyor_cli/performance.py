@@ -33,6 +33,7 @@ from conveyor_cli.views.live import LiveView
 from conveyor_cli.views.plain import PlainView
 from conveyor_cli.views.question import asking, someone_types
 from conveyor_sandbox.errors import SandboxError
+from conveyor_tools.printing import given_to
 
 _AT_LEISURE = 120.0
 _IN_A_HURRY = 3.0
@@ -218,7 +219,8 @@ class Stage:
                 self._parts.approval.ask = asking(lines.question)
             yield
         else:
-            with LiveView(Timeline(), self._console, run.clock.now) as view:
+            view = LiveView(Timeline(), self._console, run.clock.now)
+            with view, given_to(view.printed):
                 self._fanout.add(view.apply)
                 self._progress.show = view.progress
                 if someone_types():

@@ -250,4 +250,11 @@ LIBRARY = [
         "        root: dict[str, Any] = {}\n",
         ("tests/tools/test_schema_stream.py",),
     ),
+    Mutant(
+        "what tools print lands in the frame",
+        "tools/conveyor_tools/printing.py",
+        "        if _show is not None:\n",
+        "        if False:\n",
+        ("tests/cli/test_tools_command.py", "-k", "above"),
+    ),
 ]

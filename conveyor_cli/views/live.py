@@ -20,6 +20,7 @@ from conveyor_cli.views.bars import Ink
 from conveyor_cli.views.chart import Chart, live_span
 from conveyor_cli.views.marks import MARKS, glyph
 from conveyor_cli.views.panes import ModelPane, OutputPane
+from conveyor_cli.views.printed import Printed
 from conveyor_cli.views.screen import Line, Screen
 from conveyor_cli.views.summary import summary
 from conveyor_cli.views.text import one_line
@@ -55,6 +56,7 @@ class LiveView:
         self._queue: deque[Event] = deque()
         self._frame = Frame(timeline, console)
         self._screen = Screen(console)
+        self._printed = Printed()
         self._drawn: tuple[object, ...] = ()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="live-view", daemon=True)
@@ -71,6 +73,10 @@ class LiveView:
     def question(self, text: str) -> None:
         """Show what the user is asked, until it is called with nothing. Returns at once."""
         self._frame.question = text
+
+    def printed(self, text: str) -> None:
+        """Show above the frame what a tool's own code printed. From any thread; returns at once."""
+        self._printed.write(text)
 
     def start(self) -> None:
         """Begin to draw."""
@@ -116,13 +122,16 @@ class LiveView:
 
     def _draw(self, *, final: bool = False) -> None:
         """Fold in what came, and paint, unless the frame would be the same."""
+        printed = self._printed.take(final=final)
+        if printed:
+            self._console.print(Text(printed))
         folded = len(self._queue)
         for _ in range(folded):
             self._timeline.apply(self._queue.popleft())
         now = None if final or self._timeline.ended else self._clock()
         moment = now if now is None else round(now * 10)
         state = (self._console.size, moment, self._frame.progress, self._frame.question)
-        if folded or final or state != self._drawn:
+        if printed or folded or final or state != self._drawn:
             self._screen.paint(self._frame.lines(now))
             self._drawn = state
 

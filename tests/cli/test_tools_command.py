@@ -75,6 +75,22 @@ class Noisy:
 '''
 
 
+LOUD = """
+import asyncio, sys
+from conveyor_tools.function import tool
+
+@tool(effects="pure")
+async def loud() -> str:
+    'Say a lot.'
+    for at in range(4):
+        print("I say", at, "\\x1b[2J")
+        print("errors say", at, "\\x1b[2J", file=sys.stderr)
+        await asyncio.sleep(0.3)
+    print("say no", end="")
+    return "said"
+"""
+
+
 @pytest.fixture
 def sender(conveyor: Command) -> str:
     conveyor.write("mytools.py", TOOLS)
@@ -227,6 +243,19 @@ def test_what_tools_print_is_not_the_answer(conveyor: Command, form: str) -> Non
         assert all(isinstance(json.loads(line), dict) for line in done.out.splitlines())
     printed = ("loaded", "made", "prepared", "checked", "heard", "asked", "called 7", "closed")
     assert set(printed) <= set(done.err.splitlines())
+
+
+def test_what_tools_print_stands_above_the_live_view(conveyor: Command) -> None:
+    """On either stream, and only as text: the frame stays whole."""
+    conveyor.write("loud.py", LOUD)
+    typed = conveyor.terminal("tools", "try", "./loud.py:loud", "{}", "--trust", size=(90, 40))
+    assert typed.wait() == 0
+    lines = typed.terminal.text.splitlines()
+    header = next(at for at, line in enumerate(lines) if "scripted, 30 tokens/s" in line)
+    said = [line.strip() for line in lines[:header] if "say" in line]
+    assert said == [f"{it} say {at} ␛[2J" for at in range(4) for it in ("I", "errors")] + ["say no"]
+    for part in ("─ model ─", "─ output ─", " overlap  ┬", "scripted, 30"):
+        assert sum(part in line for line in lines) == 1, lines
 
 
 def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:

@@ -19,7 +19,7 @@ from conveyor_tools.function import FunctionTool
 from conveyor_tools.mcp import McpOptions, McpServer
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDER = Path(os.environ.get("CONVEYOR_MCP_SERVERS", ROOT / ".mcp-servers"))
+FOLDER = Path(os.environ.get("MCP_SERVERS_FOLDER", ROOT / ".mcp-servers"))
 HOSTILE = Path(__file__).with_name("hostile.py")
 Result = TypeVar("Result")
 
