@@ -176,8 +176,8 @@ LIBRARY = [
     Mutant(
         "tools: what they print is not the answer",
         f"{_TOOLS}/printing.py",
-        "if _of_a_tool.get() and",
-        "if False and",
+        "if not _of_a_tool.get():",
+        "if True:",
         ("tests/tools/test_loading.py",),
     ),
     Mutant(
