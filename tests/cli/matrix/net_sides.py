@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,10 +95,19 @@ def mcp(folder: Path, _: object) -> Iterator[Side]:
     def tools(command: list[str], **options: Any) -> dict[str, Any]:
         return {"tools": [{"mcp": {"command": command, **options}}]}
 
+    def servers() -> list[int]:
+        found = processes(str(folder))
+        return [pid for pid in found if "node" in Path(f"/proc/{pid}/exe").readlink().name]
+
+    def reached() -> None:
+        """It may not be there yet: the call then waits for it."""
+        given_up = time.monotonic() + 60
+        while not servers() and time.monotonic() < given_up:
+            time.sleep(0.02)
+
     def kill(_: object) -> None:
-        for pid in processes(str(folder)):
-            if "node" in Path(f"/proc/{pid}/exe").readlink().name:
-                os.kill(pid, signal.SIGKILL)
+        for pid in servers():
+            os.kill(pid, signal.SIGKILL)
 
     def bad(mode: str, says: str, *rest: Any, after: str = "ok") -> Try:
         call = Call("echo", {"text": "a"})
@@ -120,6 +130,7 @@ def mcp(folder: Path, _: object) -> Iterator[Side]:
             bad("huge", "characters more", "ok", None),
             bad("huge-structure", "characters more", "ok", None),
         ],
+        reached=reached,
         death=Death(kill, "connection", "has ended"),
         slow=tools(command, timeout=1),
     )
