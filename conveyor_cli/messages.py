@@ -35,13 +35,14 @@ def observation(
     language: str,
     crashed: bool,
     lost: Sequence[str],
+    not_undone: Sequence[str],
     ask: bool,
 ) -> str:
     """What became of a call, for the model.
 
     `last_unit` is the unit that ended the call early, if one did. `crashed`: the interpreter was
-    lost and is as it was before the call. `lost` is what of earlier calls is gone, in words. `ask`
-    for the answer after a success.
+    lost and is as it was before the call. `lost` is what of earlier calls is gone, `not_undone`
+    what stays of one that was taken back, in words. `ask` for the answer after a success.
     """
     parts = []
     if outcome.status not in (Status.ROLLED_BACK, Status.CANCELLED):  # else nothing was written
@@ -58,8 +59,10 @@ def observation(
     elif not parts:
         parts.append(_QUIET.get(language, "It ran without output."))
     if crashed and not _sandbox_died(outcome):
-        parts.append("Variables are what they were before this code; files stay as they are.")
+        but = ", but for what is gone" if lost else ""
+        parts.append(f"Variables are what they were before this code{but}; files stay as they are.")
     parts += [f"Gone, too: {', '.join(lost)}."] if lost else []
+    parts += [f"Not undone: {', '.join(not_undone)}."] if not_undone else []
     return "\n\n".join(parts)
 
 

@@ -11,6 +11,7 @@ _LANES = ("tests/cli/test_plan_lanes.py",)
 _CODE = ("tests/cli/test_plan_steps.py::test_effects_of_code_do_not_happen_for_nothing",)
 _AFTER = ("tests/cli/test_plan_steps.py::test_a_call_after_a_plan_can_be_stopped",)
 _ROWS = ("tests/cli/test_plan_steps.py::test_rows_that_are_too_many_are_not_used",)
+_STAYS = ("tests/cli/test_plan_steps.py::test_what_cannot_be_undone_is_named",)
 _METRICS = ("tests/cli/engine/test_metrics.py",)
 _CHART = ("tests/cli/views/test_chart.py",)
 _BLOCKS = ("tests/cli/dialects/test_plan_blocks.py",)
@@ -89,9 +90,16 @@ PLAN = [
     Mutant(
         "plan: a failure takes back what other lanes did",
         f"{_TOOLS}/plan_calls.py",
-        "            lost += await call.take_back()\n",
-        "            pass\n",
+        "            taken_back = await call.take_back()\n",
+        "            taken_back = TakenBack()\n",
         _LANES,
+    ),
+    Mutant(
+        "plan: what cannot be undone is called undone",
+        f"{_TOOLS}/plan_run.py",
+        "_PARTLY if not_undone else _UNDONE",
+        "_UNDONE",
+        _STAYS,
     ),
     Mutant(
         "plan: what its steps did is kept",

@@ -287,8 +287,8 @@ UNDO = [
     Mutant(
         "the files are restored",
         f"{_GUEST}/errands.py",
-        "lost = self.replace_worker(restore_files=True)",
-        "lost = self.replace_worker(restore_files=False)",
+        "lost, not_undone = self.replace_worker(restore_files=True)",
+        "lost, not_undone = self.replace_worker(restore_files=False)",
         CUT_OFF,
     ),
     Mutant(

@@ -100,6 +100,8 @@ class OpenCall:
         """Whether the interpreter was lost, and went back to its state before the call."""
         self.lost: tuple[str, ...] = ()
         """What of earlier calls is gone with this one, or was when it began."""
+        self.not_undone: tuple[str, ...] = ()
+        """What of this one stays although it was taken back."""
         self.succeeded = False
         """Whether it ended well."""
         self.over = False
@@ -249,12 +251,13 @@ class OpenCall:
             case Ended(_, outcome, _):
                 if not self._ended.done():
                     self._ended.set_result(outcome)
-            case RolledBack(_, lost, at):
-                self._note_undone(lost, at)
+            case RolledBack(_, lost, at, not_undone):
+                self._note_undone(lost, at, not_undone)
                 self._rolled_back.set()
             case Restarted(reason, lost, at):
                 self.crashed = True
-                self._note_undone(lost, at, SHELL_ENDED if reason == "shell" else CRASHED)
+                why = SHELL_ENDED if reason == "shell" else CRASHED
+                self._note_undone(lost, at, why=why)
             case Died(reason, _):
                 self._died = True
                 self._rolled_back.set()
@@ -264,10 +267,14 @@ class OpenCall:
                     self._ended.set_result(Outcome(Status.ERROR, failure))
                 self._on_ended_early()
 
-    def _note_undone(self, lost: tuple[str, ...], at: float, *also: str) -> None:
+    def _note_undone(
+        self, lost: tuple[str, ...], at: float, not_undone: tuple[str, ...] = (), *, why: str = ""
+    ) -> None:
         self.lost += lost
+        self.not_undone += not_undone
         gone = f"gone with it: {', '.join(lost)}" if lost else ""
-        what = "; ".join(filter(None, (*also, gone)))
+        stays = f"not undone: {', '.join(not_undone)}" if not_undone else ""
+        what = "; ".join(filter(None, (why, gone, stays)))
         self._emit(events.RolledBack(self._clock.at(at), self.number, what))
 
     def _skip_now(self, key: UnitKey) -> None:

@@ -145,7 +145,7 @@ class UnitSkipped:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """A call's effects were taken back. `lost` says what else went with them, if anything did."""
+    """A call's effects were taken back. `lost` says what else is gone, and what stays, if any."""
 
     at: float
     call: int

@@ -183,8 +183,8 @@ class InnerCall:
             case Checkpoint(took, resident, why_not, at):
                 at = self.clock.at(at)
                 self._caller.emit(CheckpointTaken(at, self._tool.lane, took, resident, why_not))
-            case RolledBack(_, lost, at) if not self._undoing:  # it was not kept after all
-                self._caller.hear(RolledBack(self._caller.number, lost, at))
+            case RolledBack() if not self._undoing:  # it was not kept after all
+                self._caller.hear(replace(report, call=self._caller.number))
             case Restarted(reason, lost, at):
                 self._note_restart(reason, lost, at)
                 self._listener(report)

@@ -38,6 +38,7 @@ class RefusedCall:
     rejected_at: int | None = None
     crashed = False
     lost: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
 
     def __init__(self, number: int, invalid: Invalid, emit: Emit, clock: RunClock) -> None:
         self.number = number

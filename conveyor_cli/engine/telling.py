@@ -55,6 +55,7 @@ def tell(
                 language=call.tool.language if isinstance(call, OpenCall) else "",
                 crashed=call.crashed,
                 lost=lost,
+                not_undone=call.not_undone,
                 ask=answers is Role.USER,
             )
             messages.append(Message(answers, told, answers=next(ids, None)))

@@ -107,7 +107,7 @@ class CallTrack:
     outcome: Outcome | None = None
     rolled_back_at: float | None = None
     lost: str = ""
-    """What a rollback could not keep."""
+    """What is gone after a rollback, and what it could not undo."""
     output: list[tuple[Stream, str]] = field(default_factory=list)
 
     def written(self, stream: Stream) -> str:

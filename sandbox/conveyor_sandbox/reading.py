@@ -75,7 +75,8 @@ def _of_the_state(frame: Frame, at: float) -> Report | None:
             why_not = _text(frame, "why_not")
             return Checkpoint(_float(frame, "seconds"), _number(frame, "resident"), why_not, at)
         case "rolled_back":
-            return RolledBack(_number(frame, "call"), _texts(frame, "lost"), at)
+            not_undone = _texts(frame, "not_undone")
+            return RolledBack(_number(frame, "call"), _texts(frame, "lost"), at, not_undone)
         case "checked":
             return Checked(_number(frame, "call"), _text(frame, "problem"), at)
         case "dropped":

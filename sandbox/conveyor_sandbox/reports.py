@@ -183,11 +183,16 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """A call was taken back: all is as it was at the checkpoint, but for what `lost` names."""
+    """A call was taken back: all is as it was at the checkpoint, but for what is named here.
+
+    `lost` is what was there at the checkpoint and is gone; `not_undone` what the call changed and
+    what stays so. In words, each.
+    """
 
     call: int
     lost: tuple[str, ...]
     at: float
+    not_undone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

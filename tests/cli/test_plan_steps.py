@@ -229,6 +229,26 @@ $5 = shell("touch b.txt")
     assert failed["output"] == f"$1 = a\n$2 = INSERT: 1 row\n{wrote}"
 
 
+@pytest.mark.parametrize("undo", ["--undo", "--no-undo"])
+def test_what_cannot_be_undone_is_named(conveyor: Command, undo: str) -> None:
+    """Where a plan fails, nothing is called undone that stays."""
+    steps = """
+$1 = python("kept = 1; open('kept.txt', 'w').write('x')")
+$2 = send("a")
+$3 = sql("SELECT nope")
+"""
+    failed, look = in_both_modes(conveyor, "local", [plan(steps), LOOK], undo)
+    assert failed["error"]["message"].endswith(f"{UNDONE[:-1]} in part.")
+    (lost,) = (it["lost"] for it in named(journal(conveyor), "rolled_back"))
+    if undo == "--undo":
+        assert lost == "not undone: what send did ($2)"
+        assert look["output"] == "[] False\n"
+    else:
+        assert lost.endswith("(undo is off); not undone: what send did ($2), files that it wrote")
+        assert look["output"] == "['kept.txt'] False\n"
+    assert log(conveyor) == ["a"]
+
+
 ENDS = {
     "wrong further down": ("$3 = calculator(5)\n", "expression must be a string"),
     "a plan in it": ('$3 = plan("$1 = give(1)")\n', "a plan is no step of a plan"),

@@ -379,7 +379,7 @@ def test_without_undo_a_call_taken_back_costs_the_variables(conveyor: Command) -
     )
     _, invalid, after = done.json["calls"]
     assert invalid["lost"] == (
-        "gone with it: variables of earlier code (undo is off), files that it wrote"
+        "gone with it: variables of earlier code (undo is off); not undone: files that it wrote"
     )
     assert after["output"] == "False\n"
     assert {taken["why_not"] for taken in done.json["checkpoints"]} == {"undo is off"}

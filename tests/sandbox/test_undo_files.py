@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox.conftest import Lab, LabMaker
-from tests.sandbox.undoing import shown, undone
+from tests.sandbox.undoing import is_whole, shown, undone
 
 MIB = 1024 * 1024
 FILES = {
@@ -98,7 +98,7 @@ FILES = {
 def test_files_come_back(lab: Lab, case: str) -> None:
     """Whatever a call does in the workspace."""
     before, code, look, expected = FILES[case]
-    assert undone(lab, "import os\n" + before, code).lost == ()
+    assert is_whole(undone(lab, "import os\n" + before, code))
     assert shown(lab, look) == expected
     assert lab.alive()
 
@@ -118,7 +118,7 @@ for n in range(40):
         if m % 3 == 1: open(f'd{n}/f{m}', 'w').write('changed')
     open(f'd{n}/new', 'w').close()
 """
-    assert undone(lab, make, change).lost == ()
+    assert is_whole(undone(lab, make, change))
     look = "all(open(f'd{n}/f{m}').read() == f'{n} {m}' for n in range(40) for m in range(50))"
     assert shown(lab, look) == "True"
     assert shown(lab, "sum(len(os.listdir(f'd{n}')) for n in range(40))") == "2000"
@@ -128,7 +128,7 @@ def test_deep_folders(lab: Lab) -> None:
     """Deeper than the longest path: what cannot be removed is named, and the rest goes on."""
     code = "import os\nfor _ in range(1500): os.mkdir('deep'); os.chdir('deep')\n"
     back = undone(lab, "pass\n", code)
-    assert back.lost == () or "deep" in back.lost[0]
+    assert back.not_undone == () or "deep" in back.not_undone[0]
     assert lab.alive()
 
 
@@ -136,24 +136,24 @@ def test_files_beyond_the_limit_are_named(make_lab: LabMaker) -> None:
     """What is too large to be kept is named if the call changed it; the small ones come back."""
     make = "open('big', 'wb').write(bytes(3 * 2**20)); open('small', 'w').write('1')\n"
     with make_lab(undo=MIB) as lab:
-        assert undone(lab, make, "open('small', 'w').write('2')\n").lost == ()
+        assert is_whole(undone(lab, make, "open('small', 'w').write('2')\n"))
         assert shown(lab, "open('small').read()") == "'1'"
         back = undone(lab, "pass\n", "open('big', 'ab').write(b'x')\n")
-        assert back.lost == ("/workspace/big (too large to be kept)",)
+        assert back.not_undone == ("/workspace/big (too large to be kept)",)
 
 
 def test_too_many_files_are_named(lab: Lab) -> None:
     """More than are looked at: none is undone, and that is said."""
     code = "for n in range(20001): open(str(n), 'w').close()\n"
     back = undone(lab, code, "open('0', 'w').write('x')\n")
-    assert back.lost == ("the workspace's files (there were more than 20000)",)
+    assert back.not_undone == ("the workspace's files (there were more than 20000)",)
     call = "import os\nfor name in os.listdir('.'): os.remove(name)\n"
-    assert undone(lab, call, code).lost == ()
+    assert is_whole(undone(lab, call, code))
     assert shown(lab, "os.listdir('.')") == "[]"
 
 
 def test_files_outside_the_workspace_are_named(lab: Lab) -> None:
     """They stay, and that is said if the call changed them, but not else."""
-    assert undone(lab, "f = open('/tmp/f', 'w')\n", "x = 1\n").lost == ()
+    assert is_whole(undone(lab, "f = open('/tmp/f', 'w')\n", "x = 1\n"))
     back = undone(lab, "pass\n", "open('/tmp/g', 'w').close()\n")
-    assert back.lost == ("files in /tmp and /dev/shm",)
+    assert back.not_undone == ("files in /tmp and /dev/shm",)

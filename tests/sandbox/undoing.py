@@ -14,6 +14,11 @@ def undone(lab: Lab, before: str, code: str) -> RolledBack:
     return lab.roll_back()
 
 
+def is_whole(back: RolledBack) -> bool:
+    """Whether all is as it was."""
+    return back.lost == back.not_undone == ()
+
+
 def shown(lab: Lab, expression: str) -> str | None:
     call = lab.call(expression + "\n")
     assert call.outcome.failure is None, call.outcome.failure

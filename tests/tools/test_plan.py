@@ -372,7 +372,7 @@ def test_effects_cannot_be_taken_back() -> None:
         talk.session.roll_back(1)
         last = talk.reports[-1]
         assert isinstance(last, RolledBack)
-        assert last.lost == ("what send did ($1)",)
+        assert (last.lost, last.not_undone) == ((), ("what send did ($1)",))
 
     asyncio.run(run())
 

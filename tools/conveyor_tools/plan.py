@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from conveyor_sandbox.reports import Report, RolledBack, UnitKey
 from conveyor_tools.function import Effects, FunctionTool
 from conveyor_tools.place import Place
+from conveyor_tools.plan_calls import TakenBack
 from conveyor_tools.plan_run import PlanRun
 from conveyor_tools.plan_tools import PLAN, step_tools
 from conveyor_tools.splitters.base import Unit
@@ -63,7 +64,7 @@ class PlanSession:
         self._report: Callable[[Report], None] = lambda _: None
         self._runs: dict[int, PlanRun] = {}
         self._prepared: dict[str, asyncio.Task[None]] = {}
-        self._undoing: set[asyncio.Task[tuple[str, ...]]] = set()
+        self._undoing: set[asyncio.Task[TakenBack]] = set()
 
     def listen(self, listener: Callable[[Report], None]) -> None:
         self._report = listener
@@ -86,20 +87,19 @@ class PlanSession:
 
     def roll_back(self, call: int) -> None:
         run = self._runs.pop(call, None)
-        lost = tuple(run.effects) if run is not None else ()
+        stays = tuple(run.effects) if run is not None else ()
         if run is None or not run.calls:
-            self._report(RolledBack(call, lost, time.monotonic()))
+            self._report(RolledBack(call, (), time.monotonic(), stays))
             return
         undoing = asyncio.create_task(run.calls.take_back())
         self._undoing.add(undoing)
-        undoing.add_done_callback(lambda done: self._taken_back(call, lost, done))
+        undoing.add_done_callback(lambda done: self._taken_back(call, stays, done))
 
-    def _taken_back(
-        self, call: int, lost: tuple[str, ...], done: asyncio.Task[tuple[str, ...]]
-    ) -> None:
+    def _taken_back(self, call: int, stays: tuple[str, ...], done: asyncio.Task[TakenBack]) -> None:
         self._undoing.discard(done)
         if not done.cancelled():
-            self._report(RolledBack(call, (*lost, *done.result()), time.monotonic()))
+            lost, not_undone = done.result()
+            self._report(RolledBack(call, lost, time.monotonic(), (*stays, *not_undone)))
 
     def commit(self) -> None:
         for call, run in tuple(self._runs.items()):

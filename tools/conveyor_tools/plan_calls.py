@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from conveyor_sandbox.reports import (
     Died,
@@ -32,6 +32,13 @@ _UNDONE = "what other steps of this plan changed"
 _GONE = "variables and files of earlier code, with the sandbox"
 
 
+class TakenBack(NamedTuple):
+    """What taking calls back cost, and what of them stays; both in words."""
+
+    lost: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
+
+
 class StepCall:
     """One of them: it gathers what its call reports."""
 
@@ -41,7 +48,7 @@ class StepCall:
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Outcome] = loop.create_future()
         self.died = False
-        self._rolled_back: asyncio.Future[tuple[str, ...]] = loop.create_future()
+        self._rolled_back: asyncio.Future[TakenBack] = loop.create_future()
         self._written = {Stream.STDOUT: "", Stream.STDERR: ""}
         self._left_out = dict.fromkeys(Stream, 0)
         self._data: Any = None
@@ -56,13 +63,13 @@ class StepCall:
                 self._write(Stream.STDERR, _SHELL_ENDED)
             case Ended(_, outcome):
                 _set(self.ended, outcome)
-            case RolledBack(_, lost):
-                _set(self._rolled_back, lost)
+            case RolledBack(_, lost, _, not_undone):
+                _set(self._rolled_back, TakenBack(lost, not_undone))
             case Died(reason):
                 self.died = True
                 failure = Failure("sandbox_died", "SandboxDied", reason)
                 _set(self.ended, Outcome(Status.ERROR, failure))
-                _set(self._rolled_back, ())
+                _set(self._rolled_back, TakenBack())
             case _:
                 pass
 
@@ -96,10 +103,10 @@ class StepCall:
         more = f"… ({left_out} characters more)" if left_out else ""
         return self._written[stream] + more
 
-    async def take_back(self) -> tuple[str, ...]:
-        """Take it back; what could not be, in words."""
+    async def take_back(self) -> TakenBack:
+        """Take it back."""
         if self.inner is None:
-            return ()
+            return TakenBack()
         if not self.died:
             self.inner.roll_back()
         return await self._rolled_back
@@ -147,19 +154,22 @@ class StepCalls:
             return call.given(outcome.result)
         return call.failed(outcome, number)
 
-    async def take_back(self) -> tuple[str, ...]:
-        """Take all back once it has ended, the last step first; what is lost, in words."""
+    async def take_back(self) -> TakenBack:
+        """Take all back once it has ended, the last step first."""
         if self._taken_back:
-            return ()
+            return TakenBack()
         self._taken_back = True
         calls = [self._calls[index] for index in sorted(self._calls, reverse=True)]
         for call in calls:
             await call.ended
-        lost: list[str] = []
+        lost: dict[str, None] = {}
+        not_undone: dict[str, None] = {}
         for call in calls:
-            lost += await call.take_back()
+            taken_back = await call.take_back()
+            lost |= dict.fromkeys(taken_back.lost)
+            not_undone |= dict.fromkeys(taken_back.not_undone)
         self.commit()
-        return tuple(dict.fromkeys(lost))
+        return TakenBack(tuple(lost), tuple(not_undone))
 
     def gone(self, outcome: Outcome, failed: int) -> tuple[str, ...]:
         """What else is gone where a sandbox died, given what the outcome says and whose it is."""

@@ -44,6 +44,7 @@ _SHOWN = 1000
 
 
 _UNDONE = "what the steps of this plan changed was undone"
+_PARTLY = "what the steps of this plan changed was undone in part"
 
 
 class _State(Enum):
@@ -257,7 +258,7 @@ class PlanRun:
     def _finish(self, outcome: Outcome) -> None:
         """Nothing from the first unsettled step on counts: the outcome is its own, if it failed."""
         self._over = True
-        self._outcome = self._with_undo(outcome)
+        self._outcome = outcome
         cancelled = outcome.status is Status.CANCELLED
         for unit, running in sorted(self._steps.items()):
             if unit < self._settled:
@@ -273,8 +274,8 @@ class PlanRun:
         if self.calls:
             self._undoing = asyncio.create_task(self._undo())
 
-    def _with_undo(self, outcome: Outcome) -> Outcome:
-        """The plan's outcome, given that of its failed step: it says that all was undone."""
+    def _with_undo(self, outcome: Outcome, undone: str) -> Outcome:
+        """The plan's outcome, given that of its failed step: it says what was undone."""
         failure = outcome.failure
         failed = outcome.status in (Status.ERROR, Status.TIMEOUT)
         if failure is None or failure.kind == "sandbox_died" or not failed:
@@ -283,16 +284,18 @@ class PlanRun:
             return outcome
         # Of what is denied, a sentence is told that goes on.
         denied = failure.kind == "denied"
-        told = f"; {_UNDONE}" if denied else f"\n{_UNDONE.capitalize()}."
+        told = f"; {undone}" if denied else f"\n{undone.capitalize()}."
         message = f"{failure.message}{told}"
         traceback = failure.traceback and f"{failure.traceback.rstrip()}{told}"
         return Outcome(outcome.status, replace(failure, message=message, traceback=traceback))
 
     async def _undo(self) -> None:
-        lost = await self.calls.take_back()
+        lost, not_undone = await self.calls.take_back()
+        not_undone = (*self.effects, *not_undone)
         if self._outcome is not None:
             lost += self.calls.gone(self._outcome, self._settled)
-        if lost:
-            self._report(RolledBack(self._call, lost, time.monotonic()))
+            self._outcome = self._with_undo(self._outcome, _PARTLY if not_undone else _UNDONE)
+        if lost or not_undone:
+            self._report(RolledBack(self._call, lost, time.monotonic(), not_undone))
         self._undoing = None
         self._settle()

@@ -9,7 +9,7 @@ from .frames import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import List, Optional
+    from typing import List, Optional, Tuple
 
     from .current import Current
     from .frames import Frame
@@ -82,18 +82,23 @@ class Errands:
 
     def roll_back(self, call: int) -> None:
         """Make the interpreter and the workspace what they were at the checkpoint."""
+        lost: List[str] = []
         if self._undo.interpreter_is_clean:
-            lost = self._undo.restore_files()
+            not_undone = self._undo.restore_files()
         else:
-            lost = self.replace_worker(restore_files=True)
-        self._host.send({"ev": "rolled_back", "call": call, "lost": lost, "t": time.monotonic()})
+            lost, not_undone = self.replace_worker(restore_files=True)
+        rolled_back = {"ev": "rolled_back", "call": call, "lost": lost, "not_undone": not_undone}
+        self._host.send({**rolled_back, "t": time.monotonic()})
 
-    def replace_worker(self, *, restore_files: bool) -> List[str]:
-        """The checkpoint takes over, or an empty interpreter. Returns what is lost, in words."""
-        lost = self._post.replace(restore_files=restore_files)
+    def replace_worker(self, *, restore_files: bool) -> Tuple[List[str], List[str]]:
+        """The checkpoint takes over, or an empty interpreter.
+
+        Returns what is lost, and what could not be undone, in words.
+        """
+        lost, not_undone = self._post.replace(restore_files=restore_files)
         self._reaper.forget_checks()  # their processes are killed with all others
         self._runners.forget()
-        return lost + self._runners.shell.lost
+        return lost + self._runners.shell.lost, not_undone
 
     def _begin(self, frame: Frame) -> None:
         self._number += 1

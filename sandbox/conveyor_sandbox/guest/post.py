@@ -13,7 +13,7 @@ from .understudy import Understudy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, List
+    from typing import Callable, List, Tuple
 
     from .calls import Calls
     from .frames import Frame
@@ -66,10 +66,11 @@ class Post:
         """It has nothing more to say."""
         self._poller.unwatch(self.process.control.fileno())
 
-    def replace(self, *, restore_files: bool) -> List[str]:
+    def replace(self, *, restore_files: bool) -> Tuple[List[str], List[str]]:
         """End it with all it has started; the checkpoint takes over, or an empty interpreter.
 
-        Returns what is lost of what was there at the checkpoint, in words.
+        Returns what is lost of what was there at the checkpoint, and what of later changes could
+        not be undone, in words.
         """
         undo = self._undo
         self._understudy.dismiss()
@@ -78,8 +79,7 @@ class Post:
         self._outputs.say()
         self.stop_hearing()
         self.process.control.close()
-        if restore_files:
-            lost += undo.restore_files()
+        not_undone = undo.restore_files() if restore_files else []
         copy = undo.wake(lost)
         if copy is not None and copy.pid is not None:
             self.process = self._appoint(Process(copy.pid, copy.control))
@@ -87,7 +87,7 @@ class Post:
             end_all()
             lost.insert(0, "variables of earlier code (%s)" % undo.why_not)
             self.process = self._start_afresh()
-        return lost
+        return lost, not_undone
 
     def _start_afresh(self) -> Process:
         out, err = self._outputs.open()

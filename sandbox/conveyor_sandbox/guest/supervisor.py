@@ -266,7 +266,7 @@ class Supervisor:
         """
         self._undo.give_up()
         between = self._ledger.between_calls and not self._undo.interpreter_is_clean
-        lost = self._errands.replace_worker(restore_files=False)
+        lost, _ = self._errands.replace_worker(restore_files=False)
         if between and not lost:
             lost.append("variables of the last call")
         current = self._current.end()

@@ -272,10 +272,10 @@ class Undo:
         if self._files_are_clean:
             return []
         self._files_are_clean = True
-        lost = self._mirror.restore()
+        not_undone = self._mirror.restore()
         if _look_outside() != self._outside:
-            lost.append("files in /tmp and /dev/shm")
-        return lost
+            not_undone.append("files in /tmp and /dev/shm")
+        return not_undone
 
     @property
     def why_not(self) -> str:

@@ -133,30 +133,30 @@ class Mirror:
         """
         if self._kept is None:
             return ["the workspace's files (there were more than %d)" % _MOST_FILES]
-        lost: List[str] = []
+        not_undone: List[str] = []
         with contextlib.suppress(OSError):  # if it stays closed, that is named below
             os.chmod(self._root, self._mode | stat.S_IRWXU)
         problems = [*self._remove_new(), *self._bring_back()]
         with contextlib.suppress(OSError):
             os.chmod(self._root, self._mode)
         for problem in problems:
-            if len(lost) == 3:  # noqa: PLR2004
-                lost.append("more files")
+            if len(not_undone) == 3:  # noqa: PLR2004
+                not_undone.append("more files")
                 break
-            lost.append(problem)
-        return lost
+            not_undone.append(problem)
+        return not_undone
 
     def _remove_new(self) -> List[str]:
         """Remove what was not there, or was something else."""
         assert self._kept is not None
-        lost = []
+        problems = []
         folders = [self._root]
         while folders:
             folder = folders.pop()
             try:
                 names = os.listdir(folder)
             except OSError as problem:
-                lost.append(_problem(folder, problem))
+                problems.append(_problem(folder, problem))
                 continue
             for name in names:
                 path = os.path.join(folder, name)
@@ -170,25 +170,25 @@ class Mirror:
                             os.chmod(path, stat.S_IMODE(kept.status.st_mode))  # it may be closed
                         folders.append(path)
                 except OSError as problem:
-                    lost.append(_problem(path, problem))
-        return lost
+                    problems.append(_problem(path, problem))
+        return problems
 
     def _bring_back(self) -> List[str]:
         """Bring back what was removed or changed: folders before what is in them."""
         assert self._kept is not None
-        lost = []
+        problems = []
         for path in sorted(self._kept):
             try:
                 problem = _bring_back(path, self._kept[path])
             except OSError as error:
                 problem = _problem(path, error)
             if problem:
-                lost.append(problem)
+                problems.append(problem)
         for path in sorted(self._kept, reverse=True):  # what is done in a folder changes its time
             status = self._kept[path].status
             if stat.S_ISDIR(status.st_mode):
                 _set_times(path, status)
-        return lost
+        return problems
 
 
 def _content(path: bytes, status: os.stat_result) -> Optional[bytes]:
