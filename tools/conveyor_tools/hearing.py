@@ -13,6 +13,7 @@ class Ear:
     """Hears what one unit's tool says, until that has ended.
 
     Files of it are called `name`, with a number from the second one on, if they are `kept` at all.
+    Whether they count is for who asked for the unit to say, once that is known.
     """
 
     def __init__(
@@ -22,7 +23,8 @@ class Ear:
         self._report = report
         self._name = name
         self._kept = kept
-        self._files = 0
+        self.files: list[FileMade] = []
+        """What it made."""
         self._over = False
 
     def progress(self, text: str, fraction: float | None) -> None:
@@ -34,10 +36,9 @@ class Ear:
         """Keep a file for the user. Its name, or None where files are not kept."""
         if self._over or not self._kept:
             return None
-        self._files += 1
-        number = f"-{self._files}" if self._files > 1 else ""
+        number = f"-{len(self.files) + 1}" if self.files else ""
         name = f"{self._name}{number}{suffix}"
-        self._report(FileMade(self._unit, name, content, time.monotonic()))
+        self.files.append(FileMade(self._unit, name, content, time.monotonic()))
         return name
 
     def close(self) -> None:

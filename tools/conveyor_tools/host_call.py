@@ -11,6 +11,7 @@ from typing import Any
 from conveyor_sandbox.reports import (
     Ended,
     Failure,
+    FileMade,
     Finished,
     Outcome,
     Report,
@@ -56,6 +57,7 @@ class HostCall:
         self._stopped = False
         """Whether no more of it may begin: it was cancelled, or a unit failed."""
         self._outcome = Outcome(Status.OK)
+        self._files: list[FileMade] = []  # that count if the call ends well
 
     def prepare(self) -> None:
         """It will come: let the tool get ready."""
@@ -107,6 +109,7 @@ class HostCall:
         self._work.add(work)
         await asyncio.wait([work])
         ear.close()
+        self._files += ear.files
         self._work.discard(work)
         outcome = _CANCELLED if work.cancelled() else work.result()
         if outcome.ends_call and not self._stopped:
@@ -150,6 +153,8 @@ class HostCall:
         if self._units:
             await asyncio.wait(self._units.values())
         self.over = True
+        for file in self._files if self._outcome.status is Status.OK else ():
+            self._report(file)
         self._report(Ended(self._number, self._outcome, time.monotonic()))
 
 
