@@ -15,6 +15,7 @@ import platformdirs
 
 from conveyor_tools.blocking import in_thread
 from conveyor_tools.errors import ToolError
+from conveyor_tools.progress import progress
 from conveyor_tools.searching.base import Hit
 from conveyor_tools.searching.index import MOST_DOCUMENTS, Index
 
@@ -81,3 +82,4 @@ class FolderSearch:
 
     def _say(self, count: int) -> None:
         """Of a folder that takes long: how many of its documents were looked at."""
+        progress(f"{count:,} documents of {self._folder.name}")
