@@ -155,9 +155,9 @@ NET = [
     ),
     Mutant(
         "mcp: progress is thinned",
-        f"{_MCP}_progress.py",
-        "if now - self._last < _APART_S or",
-        "if",
+        "tools/conveyor_tools/hearing.py",
+        "if self._over or now - self._heard_at < _APART_S or",
+        "if self._over or",
         (*_PUBLISHED, "-k", "flood"),
     ),
     Mutant(
@@ -198,7 +198,7 @@ NET = [
     Mutant(
         "files of calls that do not count are not saved",
         "conveyor_cli/engine/turn.py",
-        " and call.succeeded:",
+        " and call.counts:",
         ":",
         ("tests/cli/test_mcp_runs.py", "-k", "failed"),
     ),
