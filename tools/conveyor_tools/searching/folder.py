@@ -22,7 +22,7 @@ from conveyor_tools.errors import ToolError
 from conveyor_tools.searching.base import Hit
 from conveyor_tools.searching.documents import documents, passages
 
-_FORMAT = 1
+_FORMAT = 2
 _WORD = re.compile(r"\w+")
 _MOST_WORDS = 32
 _LONGEST_WORD = 64
@@ -33,6 +33,13 @@ _PATIENCE = 20.0
 """Seconds for which another program may hold the index."""
 _GRACE = 1.0
 """Seconds that what is under way may take to end before it is left to itself."""
+_NO_PLACE = frozenset(
+    (
+        *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY),
+        *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+    )
+)
+"""What SQLite says of a file that cannot be written, or is damaged."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER);
 CREATE VIRTUAL TABLE IF NOT EXISTS passages USING fts5 (
@@ -78,7 +85,11 @@ class FolderSearch:
 
     def _find(self, expression: str, limit: int) -> list[Hit]:
         with self._lock, _told():
-            rows = self._open().execute(_FIND, (expression, limit * _OF_ONE_FILE * 4)).fetchall()
+            connection = self._open()
+            rows = connection.execute(_FIND, (expression, limit * _OF_ONE_FILE * 4)).fetchall()
+            if not rows and connection.execute("SELECT 1 FROM documents").fetchone() is None:
+                what = "no text, Markdown or HTML that could be searched"
+                raise ToolError(f"{self._folder.name}: there is {what}")
         hits, seen = list[Hit](), dict[str, int]()
         for title, path, line, text in rows:
             seen[path] = seen.get(path, 0) + 1
@@ -98,13 +109,25 @@ class FolderSearch:
             raise ToolError(f"{self._folder.name}: the folder is not there any more")
         with self._lock, _told():
             connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")  # another program may be at it
             try:
-                self._update(connection)
-                connection.execute("COMMIT")
-            except BaseException:
+                self._write(connection)
+            except sqlite3.DatabaseError as error:
+                lost = (error.sqlite_errorcode & 0xFF) in _NO_PLACE  # the code without its details
+                if not lost or self._connection is not connection:
+                    raise
+                connection.close()
+                self._connection = self._opened(":memory:")
+                self._write(self._connection)
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN IMMEDIATE")  # another program may be at it
+        try:
+            self._update(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk has ended it already
                 connection.execute("ROLLBACK")
-                raise
+            raise
 
     def _update(self, connection: sqlite3.Connection) -> None:
         known = {
@@ -118,14 +141,16 @@ class FolderSearch:
             if known.pop(document.path, None) == facts:
                 continue
             self._forget(connection, document.path)
-            with contextlib.suppress(OSError):  # it was taken away, or may not be read
-                connection.executemany(
-                    "INSERT INTO passages (title, text, path, line) VALUES (?, ?, ?, ?)",
-                    [
-                        (it.title, it.text, document.path, it.line)
-                        for it in passages(self._folder / document.path)
-                    ],
-                )
+            try:
+                rows = [
+                    (it.title, it.text, document.path, it.line)
+                    for it in passages(self._folder / document.path)
+                ]
+            except OSError:  # it was taken away, or may not be read: the next time, perhaps
+                continue
+            connection.executemany(
+                "INSERT INTO passages (title, text, path, line) VALUES (?, ?, ?, ?)", rows
+            )
             connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (document.path, *facts))
         for path in known:
             self._forget(connection, path)
