@@ -105,10 +105,24 @@ DATA = [
     ),
     Mutant(
         "search: what changed is read again",
-        f"{_TOOLS}/searching/folder.py",
-        "if known.pop(document.path, None) == facts:",
-        "if known.pop(document.path, None):",
+        f"{_TOOLS}/searching/index.py",
+        "if known.pop(document.path, None) != (document.changed, document.size):",
+        "if not known.pop(document.path, None):",
         (_SEARCH, "-k", "changes"),
+    ),
+    Mutant(
+        "search: what was read is lost",
+        f"{_TOOLS}/searching/index.py",
+        "                self._keep(connection)\n",
+        "",
+        (_SEARCH, "-k", "kept"),
+    ),
+    Mutant(
+        "search: used indexes are removed",
+        f"{_TOOLS}/searching/index.py",
+        "            os.utime(path)\n",
+        "            pass\n",
+        (_SEARCH, "-k", "unused"),
     ),
     Mutant(
         "search: as many as are wanted",

@@ -102,8 +102,8 @@ class OpenCall:
         """What of earlier calls is gone with this one, or was when it began."""
         self.not_undone: tuple[str, ...] = ()
         """What of this one stays although it was taken back."""
-        self.succeeded = False
-        """Whether it ended well."""
+        self.counts = False
+        """Whether it ended, well or not, and was not taken back."""
         self.over = False
         """Whether the model has been told of it; nothing that happens now can be added."""
         if may_start(mode, call_closed=False):
@@ -295,7 +295,7 @@ class OpenCall:
             if not self._died:
                 await self._keep(outcome)
         self.over = True
-        self.succeeded = outcome.status is Status.OK
+        self.counts = outcome.status in (Status.OK, Status.ERROR, Status.TIMEOUT)
         self._emit(CallEnded(self._clock.now(), self.number, outcome))
         return outcome
 

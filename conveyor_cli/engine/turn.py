@@ -112,7 +112,7 @@ class Turn:
     def files(self) -> Iterator[FileMade]:
         """What the tools of calls that count made on this side of the sandbox."""
         for call in self.calls:
-            if isinstance(call, OpenCall) and call.succeeded:
+            if isinstance(call, OpenCall) and call.counts:
                 yield from call.files
 
     def halt(self, reason: StopReason) -> None:

@@ -26,7 +26,7 @@ from conveyor_tools.errors import TemporaryError, ToolError, ToolLoadError
 from conveyor_tools.function import FunctionTool
 from conveyor_tools.host_session import HostSession
 from conveyor_tools.registry import find_tool
-from conveyor_tools.searching import web
+from conveyor_tools.searching import folder, index, web
 from conveyor_tools.searching.base import Hit
 from conveyor_tools.searching.folder import FolderSearch
 from tests.tools.driving import Written, write
@@ -243,6 +243,58 @@ def test_a_folder_that_is_gone(docs: Path) -> None:
         asyncio.run(find(engine, "otter"))
 
 
+def test_what_was_read_is_kept(docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where reading a folder is stopped, the next search goes on from there."""
+    monkeypatch.setattr(index, "_KEPT_EVERY", 0.0)
+    for number in range(20):
+        (docs / f"{number:02}.txt").write_text(f"number {number} otter", encoding="utf-8")
+    stopped = index.Index(docs, tmp_path / "cache")
+
+    def stop(count: int) -> None:
+        if count == 10:
+            raise RuntimeError(count)
+
+    with pytest.raises(RuntimeError):
+        stopped.update(stop)
+    stopped.close()
+    (file,) = tmp_path.glob("cache/*.db")
+    with contextlib.closing(sqlite3.connect(file)) as kept:
+        assert kept.execute("SELECT count(*) FROM documents").fetchone() == (9,)
+    again = index.Index(docs, tmp_path / "cache")
+    assert again.update(lambda _: None) == 23
+    assert len(again.find('"otter"', 100)) == 22
+    again.close()
+
+
+def test_too_many_documents(
+    docs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The user is told once that some are left out."""
+    for module in (index, folder):
+        monkeypatch.setattr(module, "MOST_DOCUMENTS", 1)
+    engine = FolderSearch(docs)
+    assert {it.where[:-1] for it in asyncio.run(find(engine, "otter Oslo"))} == {"guide.md:"}
+    assert capsys.readouterr().out.startswith("search: only 1 documents of")
+    asyncio.run(find(engine, "otter"))
+    assert capsys.readouterr().out == ""
+
+
+def test_unused_indexes_are_removed(docs: Path, tmp_path: Path) -> None:
+    """When one is made; not those that are used, though nothing changes in them."""
+    cache = tmp_path / "cache" / "conveyor" / "search"
+    search(docs, "otter")
+    (used,) = cache.glob("*.db")
+    for name in ("old.db", "old.db-wal"):
+        (cache / name).write_bytes(b"")
+    for path in cache.iterdir():
+        os.utime(path, (0, 0))
+    search(docs, "otter")
+    search(docs / "more", "owl")
+    assert used in cache.glob("*.db")
+    assert len([*cache.glob("*.db")]) == 2
+    assert not [*cache.glob("old*")]
+
+
 def test_given_back_while_it_waits_for_another_program(docs: Path, tmp_path: Path) -> None:
     """At once, however long the other one holds the index."""
     engine = FolderSearch(docs)
@@ -263,8 +315,12 @@ def test_given_back_while_it_waits_for_another_program(docs: Path, tmp_path: Pat
     assert len(search(docs, "otter")) == 2
 
 
-def test_many_programs_at_once(docs: Path) -> None:
-    """Several searches that begin together share one index."""
+@pytest.mark.parametrize("kept_every", [0.0, 1.0])
+def test_many_programs_at_once(
+    docs: Path, monkeypatch: pytest.MonkeyPatch, kept_every: float
+) -> None:
+    """Several searches that begin together share one index, also when each keeps it in parts."""
+    monkeypatch.setattr(index, "_KEPT_EVERY", kept_every)
     for number in range(50):
         (docs / f"{number}.txt").write_text(f"number {number} otter", encoding="utf-8")
 

@@ -17,6 +17,7 @@ from mcp.types import CONNECTION_CLOSED, CallToolResult, Tool
 from pydantic import ValidationError
 
 from conveyor_tools.errors import TemporaryError, ToolError, ToolLoadError
+from conveyor_tools.hearing import one_line
 from conveyor_tools.mcp_http import sse, streamable
 from conveyor_tools.mcp_stdio import Notes, environment, stdio
 
@@ -94,7 +95,7 @@ class Connection:
         else:
             what = str(problem) or type(problem).__name__
         said = self._notes.last_lines
-        return printable(f"{what[:_SHOWN]}{said and ': '}{said}")
+        return one_line(f"{what[:_SHOWN]}{said and ': '}{said}")
 
     async def _hold(self) -> None:
         try:
@@ -208,11 +209,6 @@ class Server:
         if self._connection is None:
             self._connection = Connection(self._options)
         return self._connection
-
-
-def printable(text: str) -> str:
-    """The text on one line, without what cannot be seen: servers write it."""
-    return "".join(char for char in " ".join(text.split()) if char.isprintable())
 
 
 def _is_there(options: McpOptions) -> bool:

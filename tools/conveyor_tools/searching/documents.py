@@ -13,8 +13,6 @@ from pathlib import Path
 _TEXT = frozenset((".txt", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex", ".text", ".log"))
 _HTML = frozenset((".html", ".htm", ".xhtml"))
 _LARGEST = 8 * 1024 * 1024
-_MOST = 20_000
-"""Files of a folder."""
 _PASSAGE = 1200
 """Characters after which a passage ends with its paragraph; twice as many end it anywhere."""
 _HEADING = re.compile(r"\s*(?:#+|=+)\s+(.+?)\s*#*$")
@@ -52,7 +50,6 @@ class Passage:
 
 def documents(folder: Path) -> Iterator[Document]:
     """The documents in a folder and those below it. Links and hidden files are left out."""
-    count = 0
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -64,9 +61,6 @@ def documents(folder: Path) -> Iterator[Document]:
             facts = path.stat()
             if facts.st_size > _LARGEST:
                 continue
-            count += 1
-            if count > _MOST:
-                return
             shown = path.relative_to(folder).as_posix()
             yield Document(shown, facts.st_mtime_ns, facts.st_size)
 
