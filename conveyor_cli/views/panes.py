@@ -17,7 +17,7 @@ from rich.text import Text
 from conveyor_cli.engine.timeline import Timeline
 from conveyor_cli.engine.tracks import CallTrack, Phase, TurnTrack, UnitTrack
 from conveyor_cli.views.marks import MARKS, glyph
-from conveyor_cli.views.text import safe
+from conveyor_cli.views.text import failure_line, safe
 from conveyor_sandbox.reports import Stream, UnitKey
 from conveyor_tools.json_literal import literal_end, literal_rest
 
@@ -181,7 +181,7 @@ class OutputPane:
         failure = failed.failure if failed else call.outcome.failure if call.outcome else None
         if failure is not None:
             mark = glyph(Phase.FAILED, ascii_only=self._ascii)
-            what = f"{failure.type or failure.kind}: {failure.message}"[: limit * width]
+            what = failure_line(failure)[: limit * width]
             rows += _prefixed(f"{mark} ", what, MARKS[Phase.FAILED].style, width)
         if call.rolled_back_at is not None:
             mark = glyph(Phase.ROLLED_BACK, ascii_only=self._ascii)

@@ -11,6 +11,8 @@ import contextlib
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +174,64 @@ def test_nowhere_to_keep_an_index(docs: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     engine = FolderSearch(docs, tmp_path / "file" / "cache")
     assert len(asyncio.run(find(engine, "otter"))) == 2
+
+
+def test_no_room_for_the_index(docs: Path, tmp_path: Path) -> None:
+    """The disk is full, here by a limit for files: it is kept for this run only."""
+    for number in range(200):
+        (docs / f"{number}.txt").write_text(f"otter {number} {'word ' * 200}", encoding="utf-8")
+    code = (
+        "import asyncio, resource, signal, sys\n"
+        "from pathlib import Path\n"
+        "from conveyor_tools.searching.folder import FolderSearch\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "async def find():\n"
+        "    engine = FolderSearch(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "    await engine.prepare()\n"
+        "    found = await engine.find('otter', 1000)\n"
+        "    await engine.close()\n"
+        "    return found\n"
+        "print(len(asyncio.run(find())))\n"
+    )
+    arguments = [sys.executable, "-B", "-c", code, str(docs), str(tmp_path / "cache")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("202\n", "")
+
+
+def test_a_file_that_may_be_read_later(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be read is not taken for known: it is read when that is possible."""
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "notes.txt":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        assert search(docs, "Oslo") == []
+    assert [it.where for it in search(docs, "Oslo")] == ["notes.txt:1"]
+
+
+def test_encodings(docs: Path) -> None:
+    """Text that says how it is encoded is read so; what only has the name of text is left out."""
+    for number, encoding in enumerate(("utf-8-sig", "utf-16", "utf-32", "latin-1")):
+        (docs / f"{number}.txt").write_text("Zebra é", encoding=encoding)
+    (docs / "be.txt").write_bytes(b"\xfe\xff" + "Zebra é".encode("utf-16-be"))
+    (docs / "binary.txt").write_bytes(b"zebra\0\1\2 zebra")
+    found = {it.where: it.text for it in search(docs, "zebra", 20)}
+    whole = dict.fromkeys(("0.txt:1", "1.txt:1", "2.txt:1", "be.txt:1"), "Zebra é")
+    assert found == {**whole, "3.txt:1": "Zebra \ufffd"}
+
+
+def test_nothing_that_could_be_searched(tmp_path: Path) -> None:
+    """That is told: it is not the same as finding nothing."""
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "paper.pdf").write_bytes(b"%PDF")
+    engine = FolderSearch(tmp_path / "only", tmp_path / "cache")
+    with pytest.raises(ToolError, match="only: there is no text, Markdown or HTML"):
+        asyncio.run(find(engine, "otter"))
 
 
 def test_a_folder_that_is_gone(docs: Path) -> None:
@@ -388,6 +448,8 @@ def answer(status: str, body: bytes, kind: str = "application/json") -> bytes:
 WRONG = {
     "no JSON": (answer("200 OK", b"<html>"), ToolError, "JSON"),
     "no object": (answer("200 OK", b"[1]"), ToolError, "as it should"),
+    "no results": (answer("200 OK", b'{"path": "/search"}'), ToolError, "lists no results"),
+    "no list": (answer("200 OK", b'{"results": 3}'), ToolError, "lists no results"),
     "no HTTP": (b"\x00\x01\x02 garbage\r\n\r\n", TemporaryError, "RemoteProtocolError"),
     "deep": (answer("200 OK", b"[" * 100_000), ToolError, "JSON"),
     "half": (answer("200 OK", b"{" * 100)[:-50], TemporaryError, "RemoteProtocolError"),
@@ -434,18 +496,18 @@ def test_odd_results_are_left_out() -> None:
 def test_nobody_there() -> None:
     """It is tried again, and then told."""
 
-    async def do() -> Outcome:
+    async def do() -> tuple[Outcome, int]:
         async with rude(b"") as server:
             port = server.port
         made = tool({"searxng": f"http://127.0.0.1:{port}"})
         written = await write(made, '{"query": "a"}', partial=True)
         await made.close()
-        return written.outcome
+        return written.outcome, port
 
-    outcome = asyncio.run(do())
+    outcome, port = asyncio.run(do())
     assert outcome.failure is not None
     assert outcome.failure.kind == "connection"
-    assert "the search server: ConnectError" in outcome.failure.message
+    assert f"cannot be reached at 127.0.0.1:{port}: " in outcome.failure.message
 
 
 async def silent(_: asyncio.StreamWriter) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _MOST_TOOLS = 10_000
 """Tools that are listed."""
+_NOT_PARSED = ("Failed to parse JSON response", "Failed to parse SSE message")
+"""How the SDK begins what it says of what is no message of the protocol."""
 _SHOWN = 500
 """Characters of what a server or library says went wrong."""
 
@@ -85,6 +87,8 @@ class Connection:
             what = self._happened
         elif isinstance(problem, MCPError):
             what = problem.error.message
+            if what.startswith(_NOT_PARSED):
+                what = "this is not MCP: it answers with something else"
         elif isinstance(problem, ValidationError):
             first = problem.errors(include_url=False, include_context=False)[0]
             what = f"this is not MCP: {'.'.join(map(str, first['loc']))}: {first['msg']}"

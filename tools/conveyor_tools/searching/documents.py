@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +16,18 @@ _LARGEST = 8 * 1024 * 1024
 _PASSAGE = 1200
 """Characters after which a passage ends with its paragraph; twice as many end it anywhere."""
 _HEADING = re.compile(r"\s*(?:#+|=+)\s+(.+?)\s*#*$")
+
+
+_MARKED = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Encodings that say what they are at their beginning."""
+_LOOKED_AT = 8192
+"""Bytes in which text has no NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +66,21 @@ def documents(folder: Path) -> Iterator[Document]:
 
 
 def passages(path: Path) -> Iterator[Passage]:
-    """A document in passages. What is no UTF-8 is read as well as it can be."""
-    text = path.read_bytes()[:_LARGEST].decode("utf-8", "replace")
+    """A document in passages. What is no UTF-8 is read as well as it can be; binary files: none."""
+    text = _decoded(path.read_bytes()[:_LARGEST])
     if path.suffix.lower() in _HTML:
         reader = _Reader()
         reader.feed(text)
         reader.close()
         text = reader.text
     return _cut(text, path.stem)
+
+
+def _decoded(content: bytes) -> str:
+    for mark, encoding in _MARKED:
+        if content.startswith(mark):
+            return content.decode(encoding, "replace")
+    return "" if b"\0" in content[:_LOOKED_AT] else content.decode("utf-8", "replace")
 
 
 def _cut(text: str, title: str) -> Iterator[Passage]:

@@ -16,7 +16,7 @@ from conveyor_tools.searching.documents import Document, documents, passages
 
 MOST_DOCUMENTS = 100_000
 """Of a folder; more are left out."""
-_FORMAT = 1
+_FORMAT = 2
 _OF_ONE_FILE = 3
 """Passages of one document among the hits."""
 _SHOWN_WORDS = 48
@@ -28,6 +28,13 @@ _LET_IN = 0.11
 """Seconds in between. SQLite lets those who wait try every 0.1 s, and nobody is next in line."""
 _UNUSED = 90 * 86400
 """Seconds after which an index that nobody uses is removed."""
+_NO_PLACE = frozenset(
+    (
+        *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY),
+        *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+    )
+)
+"""What SQLite says of a file that cannot be written, or is damaged."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER);
 CREATE VIRTUAL TABLE IF NOT EXISTS passages USING fts5 (
@@ -64,20 +71,24 @@ class Index:
         """
         with _told():
             connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")  # another program may be at it
             try:
-                count = self._update(connection, progress)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        return count
+                return self._write(connection, progress)
+            except sqlite3.DatabaseError as error:
+                lost = (error.sqlite_errorcode & 0xFF) in _NO_PLACE  # the code without its details
+                if not lost or self._given_up:
+                    raise
+                self._connection = _opened(":memory:")
+                connection.close()
+                return self._write(self._connection, progress)
 
     def find(self, expression: str, limit: int) -> list[Hit]:
         """The best passages for an expression in FTS5's language. Raises ToolError."""
         with _told():
-            rows = self._open().execute(_FIND, (expression, limit * _OF_ONE_FILE * 4)).fetchall()
+            connection = self._open()
+            rows = connection.execute(_FIND, (expression, limit * _OF_ONE_FILE * 4)).fetchall()
+            if not rows and connection.execute("SELECT 1 FROM documents").fetchone() is None:
+                what = "no text, Markdown or HTML that could be searched"
+                raise ToolError(f"{self._folder.name}: there is {what}")
         hits, seen = list[Hit](), dict[str, int]()
         for title, path, line, text in rows:
             seen[path] = seen.get(path, 0) + 1
@@ -98,6 +109,17 @@ class Index:
             connection.close()
 
     # Bringing it up to date
+
+    def _write(self, connection: sqlite3.Connection, progress: Callable[[int], None]) -> int:
+        connection.execute("BEGIN IMMEDIATE")  # another program may be at it
+        try:
+            count = self._update(connection, progress)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return count
 
     def _update(self, connection: sqlite3.Connection, progress: Callable[[int], None]) -> int:
         known = {
@@ -136,14 +158,16 @@ class Index:
         if connection.execute(stored, (document.path,)).fetchone() == facts:
             return  # another program has read it meanwhile
         self._forget(connection, document.path)
-        with contextlib.suppress(OSError):  # it was taken away, or may not be read
-            connection.executemany(
-                "INSERT INTO passages (title, text, path, line) VALUES (?, ?, ?, ?)",
-                [
-                    (it.title, it.text, document.path, it.line)
-                    for it in passages(self._folder / document.path)
-                ],
-            )
+        try:
+            rows = [
+                (it.title, it.text, document.path, it.line)
+                for it in passages(self._folder / document.path)
+            ]
+        except OSError:  # it was taken away, or may not be read: the next time, perhaps
+            return
+        connection.executemany(
+            "INSERT INTO passages (title, text, path, line) VALUES (?, ?, ?, ?)", rows
+        )
         connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (document.path, *facts))
 
     def _forget(self, connection: sqlite3.Connection, path: str) -> None:
