@@ -297,8 +297,12 @@ def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:
         (["try", "nope", "{}"], "no tool is called 'nope' (there is: python,"),
         (["show", "nope"], "no tool is called 'nope'"),
         (["try", "calculator", "{}", "--rate", "0"], "--rate: must be more than 0"),
-        (["try", "./none.py:f", "{}", "--trust"], "./none.py:f: there is no such file"),
-        (["show", "./none.py:f"], "command line: tools: ./none.py:f: there is no such file"),
+        (["try", "./none.py:f", "{}", "--trust"], "^./none.py:f: there is no such file"),
+        (["show", "./none.py:f"], "^./none.py:f: there is no such file"),
+        (["show", "./a.py:f"], "^./a.py:f would run code of this machine: read it, then trust it"),
+        (["show", "./a.py:g", "--trust"], "^./a.py:g: ./a.py has no 'g'"),
+        (["try", "search", "{}"], "^search: give one of its options"),
+        (["show", "x", "-c", "tools=['./a.py:g']", "--trust"], "^command line: tools: ./a.py:g: "),
         (["try", "calculator", "{}", "-c", "tools=[python]"], "no tool is called 'calculator'"),
         (["list", "--task", "none.yaml"], "there is no such task file"),
         (["try", "calculator"], "TEXT"),
@@ -306,6 +310,7 @@ def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:
 )
 def test_wrong_arguments_are_one_line(conveyor: Command, args: list[str], words: str) -> None:
     """And exit code 2."""
+    conveyor.write("a.py", DESK)
     done = conveyor("tools", *args, stdin="")
     assert done.code == 2
-    assert words in done.only_complaint
+    assert words in f"^{done.only_complaint}"

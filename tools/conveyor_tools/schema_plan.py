@@ -18,6 +18,7 @@ from conveyor_tools.schema_check import (
 )
 from conveyor_tools.schema_keys import Keyed
 from conveyor_tools.schema_rest import Rest, rest_of
+from conveyor_tools.schema_told import NULL, is_null_if_missing
 from conveyor_tools.schema_value import (
     ARTICLES,
     Choices,
@@ -154,5 +155,6 @@ class Plan:
         for keyword in ("anyOf", "oneOf"):
             if keyword in schema:
                 branches = [plans.of(it, self._what) for it in schema[keyword]]
-                asked.append(AnyAsked(branches, only_one=keyword == "oneOf"))
+                untold = [it == NULL and is_null_if_missing(schema) for it in schema[keyword]]
+                asked.append(AnyAsked(branches, only_one=keyword == "oneOf", untold=untold))
         return asked
