@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -194,6 +195,21 @@ def trusted_task(settings: Settings, *, trust: bool) -> Task:
         _require_own_word(settings, task)
     if task.sandbox.kind == "unsafe":
         _say_unsafe()
+    return task
+
+
+def saving_task(settings: Settings, *, trust: bool) -> Task:
+    """The same, for a run whose files are saved: that there is a place for them is known before.
+
+    Raises UsageError.
+    """
+    task = trusted_task(settings, trust=trust)
+    if task.save_files is not None:
+        there = next(it for it in (task.save_files, *task.save_files.parents) if os.path.exists(it))  # noqa: PTH110 - which asks of places it may not see
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            why = "cannot be written to" if there.is_dir() else "is no folder"
+            origin = settings.origin(("save_files",))
+            raise UsageError(f"{origin}: save_files: {there} {why}: name another folder")
     return task
 
 
