@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import re
 import sqlite3
 import threading
@@ -22,7 +23,7 @@ from conveyor_tools.errors import ToolError
 from conveyor_tools.searching.base import Hit
 from conveyor_tools.searching.documents import documents, passages
 
-_FORMAT = 1
+_FORMAT = 2
 _WORD = re.compile(r"\w+")
 _MOST_WORDS = 32
 _LONGEST_WORD = 64
@@ -121,10 +122,7 @@ class FolderSearch:
             with contextlib.suppress(OSError):  # it was taken away, or may not be read
                 connection.executemany(
                     "INSERT INTO passages (title, text, path, line) VALUES (?, ?, ?, ?)",
-                    [
-                        (it.title, it.text, document.path, it.line)
-                        for it in passages(self._folder / document.path)
-                    ],
+                    [(it.title, it.text, document.path, it.line) for it in passages(document.file)],
                 )
             connection.execute("INSERT INTO documents VALUES (?, ?, ?)", (document.path, *facts))
         for path in known:
@@ -145,9 +143,13 @@ class FolderSearch:
         return self._connection
 
     def _file(self) -> str:
+        """Nobody else may read it: it holds what the documents say, whoever may read these."""
         self._cache.mkdir(parents=True, exist_ok=True)
-        key = hashlib.sha256(f"{_FORMAT} {self._folder}".encode()).hexdigest()[:24]
-        return str(self._cache / f"{key}.db")
+        key = hashlib.sha256(f"{_FORMAT} ".encode() + os.fsencode(self._folder)).hexdigest()[:24]
+        path = self._cache / f"{key}.db"
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        path.chmod(0o600)
+        return str(path)
 
     def _opened(self, name: str) -> sqlite3.Connection:
         connection = sqlite3.connect(name, _PATIENCE, isolation_level=None, check_same_thread=False)
