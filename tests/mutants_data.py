@@ -87,7 +87,7 @@ DATA = [
     Mutant(
         "sql: a password is told to nobody",
         f"{_TOOLS}/sql_session.py",
-        'message.replace(self._secret, "***") if self._secret else message',
+        'message.replace(secret, "***")',
         "message",
         (_SERVER, "-k", "password"),
     ),

@@ -261,7 +261,7 @@ def test_an_external_tool_needs_approval(conveyor: Command, sender: str) -> None
     assert "send: error: send needs the user's approval" in denied.complaint
     for key, code, words in (("y", 0, "sent to bob"), ("n", 1, "the user did not allow")):
         typed = conveyor.terminal(*args, "--plain", size=(120, 40))
-        typed.until('Allow the model to call send {"to": "bob"}? [y/N]')
+        typed.until('Allow the model to call send {"to":"bob"}? [y/N]')
         typed.type(key)
         assert typed.wait() == code
         assert words in typed.terminal.text
