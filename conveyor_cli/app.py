@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -68,6 +69,8 @@ def root(
 
 def main() -> None:
     """Run the command; end with the exit code of what happened."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python does for standard error
     try:
         code = _run()
         if sys.stdout is not None:  # the caller may have closed it

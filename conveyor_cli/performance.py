@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import signal
 from collections.abc import Iterator
@@ -12,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from conveyor_cli.backends.base import Backend, Message, Progress
 from conveyor_cli.compose import Parts, journal_path, make_parts, make_run, new_run_id
@@ -32,13 +29,13 @@ from conveyor_cli.toolbox import Toolbox
 from conveyor_cli.views.live import LiveView
 from conveyor_cli.views.plain import PlainView
 from conveyor_cli.views.question import asking, someone_types
+from conveyor_cli.views.standard_error import NO_ROOM, StandardError
 from conveyor_sandbox.errors import SandboxError
 from conveyor_tools.printing import given_to
 
 _AT_LEISURE = 120.0
 _IN_A_HURRY = 3.0
 """Seconds that fetching a run's files may take; the second, of one that was told to end."""
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +104,6 @@ def perform(
     return asyncio.run(run())
 
 
-class _StandardError(Console):
-    """Where nobody reads it any more, that is an error like others; rich would end the process."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
 class Stage:
     """What is around one run: its views, its journal, and the signals that end it."""
 
@@ -122,7 +112,7 @@ class Stage:
         self._parts = parts
         self._shown = shown
         self._progress = progress
-        self._console = _StandardError(stderr=True, highlight=False)
+        self._console = StandardError()
         self._timeline = Timeline()
         self._fanout = Fanout(self._sink_failed)
         self._sink_error: Exception | None = None
@@ -191,7 +181,7 @@ class Stage:
         try:
             journal = Journal(path, self._journal_failed)
         except OSError as problem:
-            if self._shown.journal is not None and problem.errno not in _NO_ROOM:
+            if self._shown.journal is not None and problem.errno not in NO_ROOM:
                 raise UsageError(f"--journal {path}: {problem.strerror}") from None
             self._journal_failed(problem)
         else:

@@ -24,6 +24,8 @@ class ToolChoice:
     """The place that chooses it, to be told where something is wrong with it."""
     base: Path | None = None
     """What its paths are relative to; None: the current folder."""
+    alone: bool = False
+    """Whether the user named just this, and no setting."""
 
     @property
     def reference(self) -> Reference | None:
@@ -43,6 +45,8 @@ class ToolChoice:
 
     def complaint(self, problem: object) -> str:
         """What is wrong with it, on one line that says where it stands."""
+        if self.alone:
+            return str(problem)
         return f"{self.where}: tools: {problem}" if self.where else f"tools: {problem}"
 
     def at(self, where: str, base: Path | None) -> ToolChoice:

@@ -11,13 +11,13 @@ from conveyor_tools.function import FunctionTool
 from conveyor_tools.schema_told import told
 from conveyor_tools.tool import Tool
 
-_UNITS = {"python": "statements", "sql": "statements", "shell": "commands", "plan": "steps"}
-"""What calls of tools are cut into, whose text is code."""
+_UNITS = {"python": "statements", "sql": "statements", "bash": "commands", "text": "steps"}
+"""What calls of tools are cut into, whose text is code, by its language; a plan's is text."""
 _EXAMPLES = {
     "python": "print(6 * 7)",
     "sql": "SELECT 1;",
-    "shell": "ls",
-    "plan": '$1 = calculator("6 * 7")',
+    "bash": "ls",
+    "text": '$1 = calculator("6 * 7")',
 }
 _BY_TYPE: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
 
@@ -36,7 +36,7 @@ class ToolFacts:
     def units(self) -> str:
         """What its calls are cut into."""
         if self.tool.argument is not None:
-            return _UNITS.get(self.tool.name, "whole")
+            return _UNITS.get(self.tool.language, "whole")
         early = self.function is not None and (
             self.function.declaration.ready_when is not None or self.function.early
         )
@@ -77,7 +77,7 @@ class ToolFacts:
             "lane": self.tool.lane,
             "schema": told(self.tool.schema),
             "ready_when": sorted(declared.ready_when) if declared and declared.ready_when else None,
-            "timeout": declared.timeout if declared else None,
+            "timeout": self._timeout,
             "retries": declared.retries if declared else None,
             "options": self.options,
             "calls": self.calls(),
@@ -99,17 +99,26 @@ class ToolFacts:
             "llama": parameters,
             "native": json.dumps({"function": {"name": name, "arguments": text}}),
         }
+        given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         if self.function is not None:
-            given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
             found["in python"] = f"{name}({given})"
+        if name != "plan":
             found["in a plan"] = f"$1 = {name}({given})"
         return found
+
+    @property
+    def _timeout(self) -> float | None:
+        """Seconds that a call may take: where the tool has a limit of its own, that one."""
+        if self.function is None:
+            return None
+        own: float | None = getattr(self.function.function, "timeout", None)
+        return own or self.function.declaration.timeout
 
     @property
     def example(self) -> dict[str, Any]:
         """Arguments that it might be given."""
         if self.tool.argument is not None:
-            return {self.tool.argument: _EXAMPLES.get(self.tool.name, "…")}
+            return {self.tool.argument: _EXAMPLES.get(self.tool.language, "…")}
         schema = self.tool.schema
         properties: Mapping[str, Any] = schema.get("properties", {})
         wanted = schema.get("required") or list(properties)[:1]

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import platformdirs
 import typer
@@ -37,10 +38,15 @@ class Claim:
 class TrustStore:
     """What the user trusts: a line for each, with its digest first."""
 
+    _this_once: ClassVar[set[str]] = set()
+    """Digests of what could not be written down: they hold as long as this program."""
+
     def __init__(self, path: Path | None = None) -> None:
         self._path = path or platformdirs.user_state_path("conveyor") / "trusted"
 
     def __contains__(self, claim: Claim) -> bool:
+        if claim.digest in self._this_once:
+            return True
         try:
             lines = self._path.read_text("utf-8", "replace").splitlines()
         except OSError:
@@ -48,13 +54,17 @@ class TrustStore:
         return any(line.partition(" ")[0] == claim.digest for line in lines)
 
     def add(self, claim: Claim) -> None:
-        """Remember it. Raises UsageError where that cannot be written down."""
+        """Remember it. Where that cannot be written down, it is trusted this once, and told."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(f"{claim.digest} {one_line(claim.what)}\n")
         except OSError as error:
-            raise UsageError(f"{self._path}: cannot be written: {error.strerror}") from None
+            from conveyor_cli.app import complain  # noqa: PLC0415 - it imports the commands
+
+            self._this_once.add(claim.digest)
+            why = f"{self._path} cannot be written: {error.strerror}"
+            complain(f"that {claim.name} is trusted is not remembered: {why}")
 
 
 def claim_of(choice: ToolChoice) -> Claim | None:

@@ -7,6 +7,7 @@ counted at the end of the run.
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -15,6 +16,15 @@ from conveyor_sandbox.engine import connect
 from conveyor_sandbox.errors import SandboxUnavailable
 
 _LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C mean what it does on a terminal.
+
+    What a shell's script starts in the background ignores it, and so would all that tests start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -232,7 +232,7 @@ LIBRARY = [
     Mutant(
         "null is told where it means something",
         "tools/conveyor_tools/schema_told.py",
-        ' or schema.get("default", ...) is not None:',
+        " or not is_null_if_missing(schema):",
         ":",
         ("tests/tools/test_schema_told.py",),
     ),

@@ -9,6 +9,7 @@ _MCP = "tools/conveyor_tools/mcp"
 _GUARDED = ("tests/tools/web/test_http_guard.py",)
 _WEB = ("tests/tools/web/test_http.py",)
 _HOSTILE = ("tests/tools/mcp_client/test_hostile.py",)
+_RUNS = ("tests/cli/test_mcp_runs.py",)
 _PUBLISHED = ("tests/tools/mcp_client/test_published.py",)
 
 NET = [
@@ -154,9 +155,9 @@ NET = [
     ),
     Mutant(
         "mcp: progress is thinned",
-        f"{_MCP}_progress.py",
-        "if now - self._last < _APART_S or",
-        "if",
+        "tools/conveyor_tools/hearing.py",
+        "if self._over or now - self._heard_at < _APART_S or",
+        "if self._over or",
         (*_PUBLISHED, "-k", "flood"),
     ),
     Mutant(
@@ -165,6 +166,20 @@ NET = [
         "if self._over or not self._kept:",
         "if self._over:",
         (*_PUBLISHED, "-k", "kept_for"),
+    ),
+    Mutant(
+        "mcp: pictures of a call that fails are none",
+        "tools/conveyor_tools/host_call.py",
+        "if self._outcome.status is Status.OK else ()",
+        "",
+        (*_RUNS, "-k", "failed_call_made"),
+    ),
+    Mutant(
+        "mcp: pictures of steps are kept",
+        "tools/conveyor_tools/plan_run.py",
+        "            self._report(file)\n",
+        "            pass\n",
+        (*_RUNS, "-k", "pictures_of_steps"),
     ),
     Mutant(
         "mcp: a picture is one by its content",
@@ -183,7 +198,7 @@ NET = [
     Mutant(
         "files of calls that do not count are not saved",
         "conveyor_cli/engine/turn.py",
-        " and call.succeeded:",
+        " and call.counts:",
         ":",
         ("tests/cli/test_mcp_runs.py", "-k", "failed"),
     ),

@@ -68,8 +68,8 @@ DIALECT = [
     Mutant(
         "the message is cut after the failed unit",
         _FENCES,
-        "        if length is None:\n            length = self._length",
-        "        length = self._length",
+        "self._kept(self._length if length is None else length)",
+        "self._kept(self._length)",
         FENCES,
     ),
     Mutant(

@@ -90,7 +90,7 @@ def show(
             raise
         from conveyor_cli.tool_listing import page_of_options
 
-        typer.echo(page_of_options(name, str(error).rpartition("tools: ")[2]))
+        typer.echo(page_of_options(name, str(error)))
         return
 
     async def find() -> ToolFacts:
@@ -231,10 +231,12 @@ def _open(
 
 
 def _choice(name: str) -> ToolChoice:
+    from dataclasses import replace
+
     from conveyor_cli.tool_choice import read_choice
 
     try:
-        return read_choice(name)
+        return replace(read_choice(name), alone=True)
     except ValueError as error:
         raise UsageError(str(error)) from None
 

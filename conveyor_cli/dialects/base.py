@@ -131,6 +131,20 @@ class Dialect(Protocol):
         """
 
 
+@runtime_checkable
+class Places(Protocol):
+    """A dialect whose calls' texts may stand otherwise in the response than they are given out.
+
+    Not meant are escapes of JSON, of which `Opened.literal` tells.
+    """
+
+    def place(self, length: int, call: int = 0) -> int:
+        """Where the first `length` characters of a call's text end in the response.
+
+        So many were given out, or are just being so. Calls count as for `cut`.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenCall:
     """A call as it stands in the conversation; `arguments` is the JSON text of an object."""

@@ -111,9 +111,19 @@ class FenceDialect:
             yield from self._finish_call(complete=complete)
 
     def cut(self, length: int | None, call: int = 0) -> str:  # noqa: ARG002 - there is one
+        end, called = self._kept(self._length if length is None else length)
+        text = "".join(self._response)[:end]
+        if self._tool_called in self._json:
+            text = _closed_at_end(text, called)
+        newline = "" if text.endswith("\n") else "\n"
+        return f"{text}{newline}{self._margin}{self._fence}"
+
+    def place(self, length: int, call: int = 0) -> int:  # noqa: ARG002 - there is one
+        return self._kept(length)[0] if self._margin else self._start + length
+
+    def _kept(self, length: int) -> tuple[int, str]:
+        """Where the first so many characters of the call's text end, and these."""
         response = "".join(self._response)
-        if length is None:
-            length = self._length
         end, kept, called = self._start, 0, ""
         while kept < length and end < len(response):
             after = response.find("\n", end) + 1 or len(response)
@@ -123,11 +133,7 @@ class FenceDialect:
             kept += len(line)
             end += margin + len(line)
             called += line
-        text = response[:end]
-        if self._tool_called in self._json:
-            text = _closed_at_end(text, called)
-        newline = "" if text.endswith("\n") else "\n"
-        return f"{text}{newline}{self._margin}{self._fence}"
+        return end, called
 
     # Outside the call: whole lines, without reasoning
 

@@ -78,6 +78,9 @@ class Qwen3CoderDialect(MarkedText):
         text = self._calls[call].cut("".join(self._response), length)
         return f"{text}\n{_CLOSE}" if self._wrapped[call] else text
 
+    def place(self, length: int, call: int = 0) -> int:
+        return self._calls[call].place("".join(self._response), length)
+
     # From prose to the name
 
     def _meet(self, mark: str, text: str, pos: int) -> Iterator[Item]:

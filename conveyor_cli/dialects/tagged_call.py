@@ -97,7 +97,7 @@ class TaggedCall:
         self.parameters.append(_Parameter(key, head, at, value))
         if self.argument is None:
             yield self._give(head)
-            yield from self._take(value.feed(""), while_written=True)
+            yield from self._take(self.parameters[-1], value.feed(""), while_written=True)
         elif key == self.argument:
             if twice:
                 yield self.refuse(Fault.ARGUMENTS, f"the parameter {key!r} is there twice", at)
@@ -109,7 +109,7 @@ class TaggedCall:
         assert self.current is not None
         self.current.length += len(text)
         if self.argument is None:
-            yield from self._take(self.current.value.feed(text), while_written=True)
+            yield from self._take(self.current, self.current.value.feed(text), while_written=True)
         elif self.is_text and text:
             yield self._give(text)
 
@@ -117,11 +117,11 @@ class TaggedCall:
         """The value ends there."""
         current = self.current
         assert current is not None
+        is_text, current.end = self.is_text, at
         if self.argument is None:
-            yield from self._take(current.value.finish(), while_written=False)
-        elif self.is_text:
+            yield from self._take(current, current.value.finish(), while_written=False)
+        elif is_text:
             yield TextEnded()
-        current.end = at
 
     def close(self, end: int) -> Iterator[Item]:
         """The call ends there: all of its parameters are closed."""
@@ -158,6 +158,13 @@ class TaggedCall:
         end, inside = self._place(response, length)
         return response[:end] + (_CLOSE_PARAMETER if inside else "") + _CLOSE_FUNCTION
 
+    def place(self, response: str, length: int) -> int:
+        """Where the first `length` characters of its text end."""
+        if self.argument is not None:
+            assert self.text_start is not None
+            return self.text_start + length
+        return self._place(response, length)[0]
+
     def _place(self, response: str, length: int) -> tuple[int, bool]:
         """Where the first `length` characters of the JSON end, and whether that is in a value."""
         left, place = length - len("{"), self.start
@@ -178,12 +185,11 @@ class TaggedCall:
         self.text_start = at
         return Opened(self.tool, at)
 
-    def _take(self, written: str, *, while_written: bool) -> Iterator[Item]:
+    def _take(self, parameter: _Parameter, written: str, *, while_written: bool) -> Iterator[Item]:
         """More of a value's JSON."""
-        assert self.current is not None
         if written:
-            self.current.streamed |= while_written
-            self.current.given += len(written)
+            parameter.streamed |= while_written
+            parameter.given += len(written)
             yield self._give(written)
 
     def _give(self, text: str) -> CallText:

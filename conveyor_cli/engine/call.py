@@ -22,6 +22,7 @@ from conveyor_cli.engine.events import (
     UnitStarted,
 )
 from conveyor_cli.engine.gate import Gate
+from conveyor_cli.engine.places import Place
 from conveyor_cli.engine.policy import Mode, may_start
 from conveyor_cli.engine.release import Release
 from conveyor_cli.engine.verdict import Abandoned, Circumstances
@@ -57,7 +58,7 @@ class OpenCall:
 
     Text comes in through `feed`, and ends with `close`, `abandon` or `invalidate` (or `skip`, where
     nothing of it counts), reports of its units through `hear`; `settle` waits for the outcome.
-    `on_ended_early` is told as soon as a unit ends the call.
+    `on_ended_early` is told as soon as a unit ends the call, `place` says where its text stands.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class OpenCall:
         emit: Emit,
         clock: RunClock,
         on_ended_early: Callable[[], None],
+        place: Place,
     ) -> None:
         self.number = number
         self.tool = tool
@@ -87,6 +89,8 @@ class OpenCall:
         self._emit = emit
         self._clock = clock
         self._on_ended_early = on_ended_early
+        self._place = place
+        self._in_units = 0  # characters of its text
         self._release = Release(number, gate, mode, consent, self._skip_now, self._deny)
         self._closed = False
         self._befell = Circumstances()
@@ -102,8 +106,8 @@ class OpenCall:
         """What of earlier calls is gone with this one, or was when it began."""
         self.not_undone: tuple[str, ...] = ()
         """What of this one stays although it was taken back."""
-        self.succeeded = False
-        """Whether it ended well."""
+        self.counts = False
+        """Whether it ended, well or not, and was not taken back."""
         self.over = False
         """Whether the model has been told of it; nothing that happens now can be added."""
         if may_start(mode, call_closed=False):
@@ -191,16 +195,19 @@ class OpenCall:
         text = self.written.text
         if not self.completed.done():
             self.completed.set_result(text if complete else None)
-        self._emit(CallClosed(at, self._turn, self.number, text, complete))
+        end = self._place(len(text))
+        self._emit(CallClosed(at, self._turn, self.number, text, complete, end))
 
     def _take(self, units: list[Unit], at: float) -> None:
         """Release new units, or hold them, as the policy says."""
         for unit in units:
+            self._in_units += len(unit.text)
             if unit.blank:
                 continue
             key = UnitKey(self.number, unit.index)
             self.units.append(unit)
-            self._emit(UnitReady(at, key, unit.span, unit.text, unit.after, unit.external))
+            end = self._place(self._in_units)
+            self._emit(UnitReady(at, key, unit.span, unit.text, unit.after, unit.external, end))
             if not self._release.take(unit):
                 self._emit(UnitHeld(at, key))
 
@@ -295,7 +302,7 @@ class OpenCall:
             if not self._died:
                 await self._keep(outcome)
         self.over = True
-        self.succeeded = outcome.status is Status.OK
+        self.counts = outcome.status in (Status.OK, Status.ERROR, Status.TIMEOUT)
         self._emit(CallEnded(self._clock.now(), self.number, outcome))
         return outcome
 

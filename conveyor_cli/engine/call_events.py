@@ -28,13 +28,17 @@ class CallOpened:
 
 @dataclass(frozen=True, slots=True)
 class CallClosed:
-    """The call's text is complete (or was cut off: `complete` is False), `text` being all of it."""
+    """The call's text is complete (or was cut off: `complete` is False), `text` being all of it.
+
+    `end`: where that ends in the response, if not its own length behind where it begins.
+    """
 
     at: float
     turn: int
     call: int
     text: str
     complete: bool
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class UnitReady:
 
     `at` is when the delta that closed it was decoded. `span` is its first and last line. `after`
     names the units of its call that it depends on, by their indices; None: all before it.
-    `external`: it waits for the end of its call, whatever the policy.
+    `external`: it waits for the end of its call, whatever the policy. `end` is as in `CallClosed`.
     """
 
     at: float
@@ -52,6 +56,7 @@ class UnitReady:
     text: str
     after: tuple[int, ...] | None = None
     external: bool = False
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from conveyor_cli.engine.clock import RunClock
 from conveyor_cli.engine.consent import Consent
 from conveyor_cli.engine.events import CallClosed, CallEnded, CallOpened, Emit
 from conveyor_cli.engine.gate import Gate
+from conveyor_cli.engine.places import Place
 from conveyor_cli.engine.policy import Mode
 from conveyor_cli.engine.workplace import Workplace
 from conveyor_sandbox.reports import Failure, Outcome, Status, Stream
@@ -77,6 +78,7 @@ class Opener:
         emit: Emit,
         clock: RunClock,
         on_ended_early: Callable[[], None],
+        place: Place,
     ) -> tuple[OpenCall, Callable[[], None]]:
         """A call, and what lets it run when those before it have ended."""
         self._count += 1
@@ -96,6 +98,7 @@ class Opener:
             emit,
             clock,
             on_ended_early,
+            place,
         )
 
         def admit() -> None:

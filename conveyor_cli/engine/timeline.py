@@ -159,6 +159,7 @@ class Timeline:
         match event:
             case CallClosed():
                 call.text, call.closed_at, call.complete = event.text, event.at, event.complete
+                call.end = event.end
             case CallEnded():
                 call.outcome = event.outcome
                 _end_with_call(call, event)
@@ -186,6 +187,7 @@ class Timeline:
             )
             call.units.append(unit)
             call.released += len(event.text)
+            call.released_end = event.end
             call.lines += event.text.count("\n")
             self.lanes[call.lane].append(unit)
             self._units[event.unit] = unit

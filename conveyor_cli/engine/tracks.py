@@ -99,9 +99,13 @@ class CallTrack:
     units: list[UnitTrack] = field(default_factory=list)
     released: int = 0
     """How many characters of its text are in units."""
+    released_end: int | None = None
+    """Where these end in the response, if not so many behind `start`."""
     lines: int = 1
     """The line that the text not yet in units begins on."""
     text: str | None = None
+    end: int | None = None
+    """Where its text ends in the response, if not its length behind `start`."""
     closed_at: float | None = None
     complete: bool = False
     outcome: Outcome | None = None

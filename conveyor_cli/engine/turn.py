@@ -31,6 +31,7 @@ from conveyor_cli.engine.events import (
     TurnStarted,
 )
 from conveyor_cli.engine.opening import Opener, failure_of
+from conveyor_cli.engine.places import place_of
 from conveyor_cli.engine.policy import Mode, may_start
 from conveyor_cli.engine.telling import WITHDRAWN, Call, ends_response, tell
 from conveyor_cli.engine.verdict import Abandoned
@@ -112,7 +113,7 @@ class Turn:
     def files(self) -> Iterator[FileMade]:
         """What the tools of calls that count made on this side of the sandbox."""
         for call in self.calls:
-            if isinstance(call, OpenCall) and call.succeeded:
+            if isinstance(call, OpenCall) and call.counts:
                 yield from call.files
 
     def halt(self, reason: StopReason) -> None:
@@ -223,8 +224,9 @@ class Turn:
     # Calls
 
     def _open_call(self, opened: Opened, at: float) -> None:
+        place = place_of(self._dialect, opened, len(self.calls))
         call, admit = self._opener.open(
-            self.number, opened, self._mode, at, self._emit, self._clock, self._failed
+            self.number, opened, self._mode, at, self._emit, self._clock, self._failed, place
         )
         self._open = self._unclosed[len(self.calls)] = call
         self._dialect.watch(call.written)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from conveyor_cli.engine.events import Event, RunStatus
 from conveyor_cli.engine.timeline import Timeline
-from conveyor_cli.engine.tracks import Phase
+from conveyor_cli.engine.tracks import Phase, UnitTrack
 from conveyor_cli.views.bars import Ink
 from conveyor_cli.views.chart import Chart, live_span
 from conveyor_cli.views.marks import MARKS, glyph
@@ -35,6 +35,7 @@ _BESIDE = 72
 _LEAST_ROWS = 3
 """A pane with fewer rows than this is not shown."""
 _LEAST_WIDTH = 32
+_PLAN = "plan"
 _MOST_PROGRESS = 3
 """Units whose progress is shown."""
 _CHART_ROWS = 8
@@ -193,11 +194,15 @@ class Frame:
     def _units_under_way(self, width: int, room: int) -> list[Text]:
         """How far units have come whose tools say it."""
         units = [*self._timeline.progressing.values()][: min(room, _MOST_PROGRESS)]
-        calls = self._timeline.calls
         return [
-            self._progress_row(f"{calls[it.key.call].tool}  {it.progress}", it.fraction, width)
+            self._progress_row(f"{self._who(it)}  {it.progress}", it.fraction, width)
             for it in units
         ]
+
+    def _who(self, unit: UnitTrack) -> str:
+        """What a unit calls: its call's tool, or a step's as the plan says it: `$1 = tool`."""
+        tool = self._timeline.calls[unit.key.call].tool
+        return unit.text.partition("(")[0].strip() if tool == _PLAN else tool
 
     def _question_rows(self, width: int, most: int) -> list[Text]:
         """All of it, where there is room: what is asked about may stand at its end."""

@@ -2,6 +2,8 @@
 
 Both show the end of something that grows without bound, so both are built from the end backwards
 and stop as soon as the pane is full: what a frame costs does not depend on how much came before.
+
+Not covered: calls whose pieces a server sends by turns. What is in no unit yet is shown mixed.
 """
 
 from __future__ import annotations
@@ -15,12 +17,15 @@ from rich.text import Text
 from conveyor_cli.engine.timeline import Timeline
 from conveyor_cli.engine.tracks import CallTrack, Phase, TurnTrack, UnitTrack
 from conveyor_cli.views.marks import MARKS, glyph
-from conveyor_cli.views.text import safe
+from conveyor_cli.views.text import failure_line, safe
 from conveyor_sandbox.reports import Stream, UnitKey
 from conveyor_tools.json_literal import literal_end, literal_rest
 
 _TAB = 4
-_MARKUP = ("```", "<tool_call>", "</tool_call>")
+_MARKUP = (
+    "```",
+    *("<tool_call>", "</tool_call>", "<function=", "</function>", "<parameter=", "</parameter>"),
+)
 _MARGIN = 2
 """Cells left of every row, for its mark."""
 _RANK = (Phase.FAILED, Phase.RUNNING, Phase.ROLLED_BACK, Phase.SKIPPED, Phase.WAITING, Phase.HELD)
@@ -74,8 +79,12 @@ class ModelPane:
     def _unreleased(self, call: CallTrack, text: str, end: int, most: int) -> tuple[str, int]:
         """The call's text that is in no unit yet, or the end of it, and where it ends."""
         if not call.literal:
-            code_end = end if call.text is None else min(end, call.start + len(call.text))
-            return text[max(call.start + call.released, code_end - most) : code_end], code_end
+            done = call.start + call.released if call.released_end is None else call.released_end
+            code_end = end
+            if call.text is not None:
+                own = call.start + len(call.text) if call.end is None else call.end
+                code_end = min(end, own)
+            return text[max(done, code_end - most) : code_end], code_end
         released, start = self._read.get(call.number, (0, call.start))
         start = literal_end(text, start, call.released - released)
         self._read[call.number] = (call.released, start)
@@ -172,7 +181,7 @@ class OutputPane:
         failure = failed.failure if failed else call.outcome.failure if call.outcome else None
         if failure is not None:
             mark = glyph(Phase.FAILED, ascii_only=self._ascii)
-            what = f"{failure.type or failure.kind}: {failure.message}"[: limit * width]
+            what = failure_line(failure)[: limit * width]
             rows += _prefixed(f"{mark} ", what, MARKS[Phase.FAILED].style, width)
         if call.rolled_back_at is not None:
             mark = glyph(Phase.ROLLED_BACK, ascii_only=self._ascii)

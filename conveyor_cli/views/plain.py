@@ -36,7 +36,7 @@ from conveyor_cli.engine.tracks import Phase
 from conveyor_cli.views.chart import Chart, seconds
 from conveyor_cli.views.marks import MARKS, glyph
 from conveyor_cli.views.summary import summary
-from conveyor_cli.views.text import one_line, safe
+from conveyor_cli.views.text import failure_line, one_line, safe
 from conveyor_sandbox.reports import Failure, Status, Stream
 
 _CALL_CELLS = 80
@@ -189,7 +189,7 @@ class PlainView:
 
     def _failure(self, at: float, failure: Failure | None) -> None:
         if failure is not None:
-            what = failure.traceback or f"{failure.type or failure.kind}: {failure.message}"
+            what = failure.traceback or failure_line(failure)
             self._text(at, "error", what.rstrip("\n").split("\n"))
 
     def _flush_model(self, at: float) -> None:

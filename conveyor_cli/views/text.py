@@ -8,6 +8,10 @@ and characters that no encoding can carry. `safe` shows them as what they are: `
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conveyor_sandbox.reports import Failure
 
 _UNSAFE = re.compile(
     "["
@@ -32,6 +36,13 @@ def safe(text: str) -> str:
 def one_line(text: str) -> str:
     """The same, on one line: for names, titles and reasons."""
     return safe(" ".join(text.split("\n"))).replace("\t", " ").strip()
+
+
+def failure_line(failure: Failure) -> str:
+    """What went wrong, with its type, which some messages begin with already."""
+    name = failure.type or failure.kind
+    known = failure.message == name or failure.message.startswith(f"{name}: ")
+    return failure.message if known else f"{name}: {failure.message}"
 
 
 def _visible(match: re.Match[str]) -> str:

@@ -207,6 +207,28 @@ def test_a_full_standard_output(conveyor: Command) -> None:
         assert "cannot be written" in done.complaint
 
 
+def test_a_full_standard_error(conveyor: Command) -> None:
+    """A log on a full disk costs what was to be shown, not the answer."""
+    script = conveyor.script("```python\nprint(6 * 7)\n```", "done")
+    run = f"conveyor run -p hi --script {script} --sandbox local"
+    done = conveyor.shell(f"{run} 2> /dev/full")
+    assert (done.code, done.out) == (0, "done\n")
+    done = conveyor.shell(f"{run} --json 2> /dev/full")
+    assert (done.code, done.json["answer"]) == (0, "done")
+
+
+def test_an_output_that_cannot_hold_all_characters(conveyor: Command) -> None:
+    """As of an old locale: the others are escaped, in lists and answers."""
+    listed = conveyor("tools", "list", PYTHONIOENCODING="ascii", COLUMNS="100")
+    assert listed.code == 0, listed.err
+    assert "url: \\u2026" in listed.out
+    script = conveyor.script("It is 42 \u2026")
+    done = conveyor(
+        "run", "-p", "hi", "-c", "tools=[calculator]", "--script", script, PYTHONIOENCODING="ascii"
+    )
+    assert done.code == 0, done.err
+
+
 def test_no_docker_engine(conveyor: Command) -> None:
     """`--sandbox docker` with a dead socket: exit code 3; `auto` takes the local one."""
     script = conveyor.script("done")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from conveyor_cli.backends.base import Role
 from conveyor_cli.performance import Performance
 from tests.cli.command import Command, named
@@ -11,6 +13,15 @@ from tests.cli.dialects.formats import tagged
 from tests.cli.test_json_calls import statuses, talk
 
 SPOKEN = {"dialect": "qwen3-coder"}
+LOOK = '''
+from conveyor_tools.function import tool
+from conveyor_tools.later import Later
+
+@tool(effects="pure", ready_when={"query"})
+async def look(query: str, limit: Later[int] = 3) -> str:
+    """Look something up."""
+    return f"{query} {await limit}"
+'''
 
 
 def told(run: Performance) -> list[str]:
@@ -50,6 +61,23 @@ def test_statements_start_while_the_parameter_is_written(conveyor: Command) -> N
     (closed,) = named(conveyor.journal(), "call_closed")
     assert call["units"][0]["started_at"] < closed["at"]
     assert call["result"] == "1"
+
+
+@pytest.mark.parametrize("chunk", [1, 1000])
+def test_it_is_known_where_an_argument_that_runs_stands(conveyor: Command, chunk: int) -> None:
+    """In tags, though units are JSON: so the live view shows what is still to run, and no more."""
+    conveyor.write("tools.py", LOOK)
+    response = "Now:\n" + tagged("look", query='a "b"', limit="5")
+    script = conveyor.script(response, "ok")
+    done = conveyor("run", "-p", "hi", "--script", script, "--trust", "--chunk", chunk,
+                    "-c", "tools=['./tools.py:look']",
+                    "-c", "model.dialect=qwen3-coder")  # fmt: skip
+    assert done.code == 0, done.err
+    events = conveyor.journal()
+    ready = [(it["text"], response[: it["end"]][-7:]) for it in named(events, "unit_ready")]
+    assert ready == [(r'{"query": "a \"b\""', '>\na "b"'), (', "limit": 5', "imit>\n5")]
+    (closed,) = named(events, "call_closed")
+    assert response[closed["end"] :] == "\n</parameter>\n</function>\n</tool_call>"
 
 
 def test_what_is_wrong_is_told_and_the_message_cut_there(tmp_path: Path) -> None:

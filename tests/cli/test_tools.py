@@ -341,6 +341,17 @@ def test_a_tasks_own_code_is_run_after_it_was_trusted(conveyor: Command) -> None
     assert conveyor(*untrusted, stdin="").code == 2
 
 
+def test_trust_that_cannot_be_remembered(conveyor: Command) -> None:
+    """A home that cannot be written: the user has said it, so it holds for this once."""
+    (conveyor.home / ".local").write_text("in the way")
+    conveyor.write("mytools.py", "def double(x: int) -> int:\n    'Double.'\n    return 2 * x\n")
+    args = ("tools", "try", "./mytools.py:double", '{"x": 21}', "-c", "approve=never")
+    done = conveyor(*args, "--rate", "1000", "--trust", stdin="")
+    assert (done.code, done.out) == (0, "42\n")
+    assert "trusted is not remembered" in done.err
+    assert conveyor(*args, stdin="").code == 2
+
+
 def test_trust_is_asked_for_on_a_terminal(conveyor: Command) -> None:
     """And nothing is run where it is not given."""
     args = [arg for arg in arguments(conveyor, "print(weather('Oslo'))") if arg != "--trust"]

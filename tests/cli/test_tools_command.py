@@ -123,6 +123,27 @@ def test_the_tools_of_a_task_are_listed(conveyor: Command, sender: str) -> None:
     ]
 
 
+def test_what_a_database_is_called_changes_nothing(conveyor: Command) -> None:
+    """Its calls are statements, by whatever name."""
+    tools = ("-c", "tools=[{sql: {name: shop}}]")
+    listed = conveyor("tools", "list", "--json", "--task", conveyor.write(
+        "task.yaml", "prompt: hi\ntools: [{sql: {name: shop}}]\n"))  # fmt: skip
+    assert [(it["name"], it["units"]) for it in listed.json] == [("shop", "statements")]
+    known = conveyor("tools", "show", "shop", "--json", *tools).json
+    assert known["starts"] == "each of the statements as soon as it is written"
+    assert known["calls"]["fences"] == "```shop\nSELECT 1;\n```"
+    assert known["calls"]["in a plan"] == "$1 = shop(query='SELECT 1;')"
+
+
+def test_the_type_of_an_error_is_said_once(conveyor: Command) -> None:
+    conveyor.write("broken.py", "def f(x: int) -> int:\n    'F.'\n    raise KeyError(x)\n")
+    tools = ("-c", "approve=never", "--trust", "--rate", "1000")
+    done = conveyor("tools", "try", "./broken.py:f", '{"x": 3}', *tools, stdin="")
+    assert done.code == 1
+    assert "error    │ KeyError: 3\n" in done.err
+    assert done.complaint == "f: error: KeyError: 3"
+
+
 def test_a_tool_is_shown(conveyor: Command) -> None:
     """Its schema, when it starts, and a call in each dialect."""
     done = conveyor("tools", "show", "calculator", "--json")
@@ -136,7 +157,7 @@ def test_a_tool_is_shown(conveyor: Command) -> None:
     assert conveyor("tools", "show", "python").out.count("```python") == 1
     http = conveyor("tools", "show", "http").out
     assert "when the call is complete and is allowed; with arguments that do less, sooner" in http
-    assert "timeout     310 s, tried again once\n" in http
+    assert "timeout     30 s, tried again once\n" in http
 
 
 def test_options_are_shown(conveyor: Command) -> None:
@@ -276,8 +297,12 @@ def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:
         (["try", "nope", "{}"], "no tool is called 'nope' (there is: python,"),
         (["show", "nope"], "no tool is called 'nope'"),
         (["try", "calculator", "{}", "--rate", "0"], "--rate: must be more than 0"),
-        (["try", "./none.py:f", "{}", "--trust"], "./none.py:f: there is no such file"),
-        (["show", "./none.py:f"], "command line: tools: ./none.py:f: there is no such file"),
+        (["try", "./none.py:f", "{}", "--trust"], "^./none.py:f: there is no such file"),
+        (["show", "./none.py:f"], "^./none.py:f: there is no such file"),
+        (["show", "./a.py:f"], "^./a.py:f would run code of this machine: read it, then trust it"),
+        (["show", "./a.py:g", "--trust"], "^./a.py:g: ./a.py has no 'g'"),
+        (["try", "search", "{}"], "^search: give one of its options"),
+        (["show", "x", "-c", "tools=['./a.py:g']", "--trust"], "^command line: tools: ./a.py:g: "),
         (["try", "calculator", "{}", "-c", "tools=[python]"], "no tool is called 'calculator'"),
         (["list", "--task", "none.yaml"], "there is no such task file"),
         (["try", "calculator"], "TEXT"),
@@ -285,6 +310,7 @@ def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:
 )
 def test_wrong_arguments_are_one_line(conveyor: Command, args: list[str], words: str) -> None:
     """And exit code 2."""
+    conveyor.write("a.py", DESK)
     done = conveyor("tools", *args, stdin="")
     assert done.code == 2
-    assert words in done.only_complaint
+    assert words in f"^{done.only_complaint}"

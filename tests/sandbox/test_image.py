@@ -247,10 +247,14 @@ def test_ctrl_c_ends_the_step_that_runs(
     program = "from conveyor_cli.commands.sandbox import app; app()"
     command = [sys.executable, "-c", program, "build", "--name", name, "--base", base.tags[0]]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        assert any("pip install" in line for line in process.stderr)
-        _wait_until(lambda: bool(containers()))
-        process.send_signal(signal.SIGINT)
+        try:
+            assert process.stderr is not None
+            assert any("pip install" in line for line in process.stderr)
+            _wait_until(lambda: bool(containers()))
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+        finally:
+            process.kill()
     _wait_until(lambda: not containers())
     assert image.find(client, name) is None
     client.images.remove(base.tags[0])

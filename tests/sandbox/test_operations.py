@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conveyor_sandbox.reports import Ended, Status, UnitKey
+from conveyor_sandbox.reports import Ended, Started, Status, UnitKey
 from tests.sandbox.conftest import Call, Lab, LabMaker
 from tests.sandbox.undoing import is_whole
 
@@ -141,3 +141,46 @@ def test_operations_are_confined(lab: Lab) -> None:
     """A file that is not there for code is not there for them either."""
     lab.call("import os; os.mkdir('d')\nos.chmod('d', 0)\n")
     assert told(operate(lab, "write", "d/x", content="")) == "d/x: Permission denied"
+
+
+_MAZE = """
+import os
+os.mkdir('d'); open('f', 'w').write('text'); way = 'd/../' * 800
+for n in range(800):
+    os.symlink(way + ('f' if n == 799 else 'l%d' % (n + 1)), 'l%d' % n)
+
+"""
+"""Links that lead to each other by long ways: seconds pass before it is known where to."""
+
+
+def test_an_operation_has_its_time(make_lab: LabMaker) -> None:
+    """It is ended then, and nothing else is: not the interpreter, not the next operation."""
+    with make_lab(unit_timeout=0.5) as lab:
+        lab.call(_MAZE)
+        for operation, more in (("read", {}), ("write", {"content": "changed"})):
+            call = operate(lab, operation, "l0", **more)
+            assert (call.kinds, call.outcome.status) == (["timeout"], Status.TIMEOUT)
+            assert told(call) == "ran longer than 0.5 s"
+            assert not call.restarted
+        assert told(operate(lab, "read", "f")) == "text"
+        assert lab.call("len(way)\n").outcome.result == "4000"
+
+
+def test_an_operation_can_be_stopped(lab: Lab) -> None:
+    """It does not go on in secret."""
+    lab.call(_MAZE)
+    lab.calls += 1
+
+    async def begin() -> None:
+        write = {"operation": "write", "path": "l0", "content": "changed"}
+        lab.guest.run_operation(UnitKey(lab.calls, 0), write)
+
+    async def stop() -> None:
+        lab.guest.cancel(lab.calls)
+        lab.guest.end(lab.calls, "files")
+
+    lab.do(begin())
+    lab.until(Started)
+    lab.do(stop())
+    assert lab.finish().kinds == ["interrupt"]
+    assert told(operate(lab, "read", "f")) == "text"

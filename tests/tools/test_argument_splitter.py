@@ -55,7 +55,10 @@ def test_units_are_released_as_soon_as_their_arguments_are_closed(
         ('{"query": "a", "kind": "o', "kind: must be one of 'all', 'new', not 'o'…", 25),
         ('{"limit": 1}', "the argument 'query' is missing", 12),
         ('{"query": "a"} x', "the arguments have ended", 16),
-        ("[", "expected '{'", 1),
+        ("[", "the arguments must be a JSON object", 1),
+        ('"{', "the arguments must be a JSON object", 1),
+        ('{"query": T', "query: must be a string, not what begins with 'T'", 11),
+        ('{"query": n', "query: must be a string, not null", 11),
     ],
 )
 def test_what_cannot_become_valid_is_refused_at_once(

@@ -92,7 +92,7 @@ def test_the_decorator_declares_and_changes_nothing() -> None:
     assert twice(2) == 4
     made = function_tool(twice, "given")
     assert (made.name, made.effects, made.timeout) == ("double", Effects.PURE, 2)
-    with pytest.raises(ValueError, match="'harmless' is not a valid Effects"):
+    with pytest.raises(ValueError, match="one of pure, reversible, external, not 'harmless'"):
         tool(effects="harmless")
 
 

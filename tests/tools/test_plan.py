@@ -16,6 +16,7 @@ from conveyor_sandbox.reports import (
     Finished,
     Outcome,
     Output,
+    Progressed,
     Report,
     RolledBack,
     Skipped,
@@ -25,6 +26,7 @@ from conveyor_sandbox.reports import (
 )
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import Effects, FunctionTool, function_tool, tool
+from conveyor_tools.hearing import hearing
 from conveyor_tools.place import Place
 from conveyor_tools.plan import PlanSession, PlanTool
 from conveyor_tools.splitters.base import Unit
@@ -66,11 +68,15 @@ class World:
         @tool(effects="pure", timeout=60)
         async def wait(name: str) -> str:
             """Wait until the test says so."""
+            ear = hearing.get()
+            assert ear is not None
             self.begun.append(name)
+            ear.progress("waiting", None)
             try:
                 await self.gates.setdefault(name, asyncio.Event()).wait()
             except asyncio.CancelledError:
                 self.cancelled.append(name)
+                ear.progress("stopped", None)
                 self.stopped.set()
                 raise
             return name
@@ -352,6 +358,7 @@ def test_cancelling_stops_what_runs() -> None:
         talk.write("$4 = give(1)\n")
         assert (await talk.close()).status is Status.CANCELLED
         await asyncio.wait_for(world.stopped.wait(), 60)
+        assert [it.text for it in talk.reports if isinstance(it, Progressed)] == ["waiting"]
         assert talk.indices(Skipped) == [2, 3]
         assert sorted(talk.indices(Finished)) == [0, 1]
         talk.session.roll_back(1)

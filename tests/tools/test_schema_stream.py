@@ -343,6 +343,8 @@ FORECAST = {
         "unit": {"enum": ["celsius", "kelvin"]},
         "near": {"type": "array", "items": {"type": "object", "properties": {"x": INTEGER}}},
         "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "at": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+        "by": {"anyOf": [{"type": "null"}, {"type": "string"}, INTEGER], "default": None},
     },
     "required": ["city"],
     "additionalProperties": False,
@@ -354,7 +356,7 @@ FORECAST = {
     [
         (
             '{"t',
-            "no argument is called 't'… (arguments: one of 'city', 'days', 'unit', 'near', 'note')",
+            "no argument is called 't'… (arguments: one of 'city', 'days', 'unit', 'near', 'note'",
         ),
         ('{"days": "', "days: must be an integer, not a string"),
         ('{"days": 8', "days: must be at least 1 and at most 7"),
@@ -362,6 +364,9 @@ FORECAST = {
         ('{"near": [{"x": 1}, {"x": n', "near.1.x: must be an integer, not null"),
         ('{"days": 1}', "the argument 'city' is missing"),
         ('{"note": 1', "note: must be a string, not a number, or must be null, not a number"),
+        ('{"at": "', "at: must be an integer, not a string$"),
+        ('{"at": null, "by": [', "by: must be a string, not an array, or must be an integer, not"),
+        ('{"by": 1, "at": t', "at: must be an integer, not a boolean$"),
         ('{"city": "Oslo", "c', "'city' is there twice"),
         ('{"city": "a" x', "expected ',' or '}'"),
     ],
@@ -373,7 +378,7 @@ def test_the_model_is_told_where_and_why(text: str, why: str) -> None:
     before = stream.problem
     stream.feed(text[-1])
     assert stream.problem is not None
-    assert why in stream.problem.why
+    assert why in f"{stream.problem.why}$"
     assert before is None
 
 

@@ -6,9 +6,12 @@ import asyncio
 import signal
 from pathlib import Path
 
-from conveyor_sandbox.reports import Status
+from conveyor_sandbox.reports import Outcome, Status
+from conveyor_tools.registry import find_tool
+from conveyor_tools.sql import SqlTool
 from tests.tools.postgres import PostgresServer
 from tests.tools.shops import Shop, run, talk
+from tests.tools.web.rude import rude
 
 
 def test_the_server_dies_in_mid_statement(postgres: PostgresServer, tmp_path: Path) -> None:
@@ -138,6 +141,25 @@ def test_deferred_constraints_fail_the_call_itself(
             assert not conversation.lost
 
     asyncio.run(do())
+
+
+def test_something_else_is_there(tmp_path: Path) -> None:
+    """What accepts connections and says nothing: it is told which server that is."""
+
+    async def silent(_: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async def do() -> tuple[Outcome, int]:
+        async with rude(silent) as server:
+            url = f"postgresql://someone@127.0.0.1:{server.port}/shop?connect_timeout=2"
+            tool = find_tool("sql", {"url": url}, tmp_path)
+            assert isinstance(tool, SqlTool)
+            async with talk(tool) as conversation:
+                return await conversation.call(1, "SELECT 1"), server.port
+
+    outcome, port = asyncio.run(do())
+    assert outcome.failure is not None
+    assert outcome.failure.message == f"127.0.0.1:{port}: no answer within 2 s"
 
 
 def test_the_password_is_told_to_nobody(postgres: PostgresServer, tmp_path: Path) -> None:

@@ -341,8 +341,10 @@ def test_ddl_is_undone_too(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-@pytest.mark.parametrize("name", ["none.db", "folder"])
-def test_no_such_database(kind: str, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "what"), [("none.db", "there is no such database"), ("folder", "this is no file")]
+)
+def test_no_such_database(kind: str, name: str, what: str, tmp_path: Path) -> None:
     """A file that is not there is not made, not even for writing; a folder is no file."""
     (tmp_path / "folder").mkdir()
     tool = find_tool("sql", {"url": f"{kind}:///{name}", "write": True}, tmp_path)
@@ -353,7 +355,7 @@ def test_no_such_database(kind: str, name: str, tmp_path: Path) -> None:
             outcome = await conversation.call(1, "SELECT 1")
             assert outcome.failure is not None
             assert outcome.failure.kind == "connection"
-            message = f"{tmp_path / name}: there is no such database"
+            message = f"{tmp_path / name}: {what}"
             assert outcome.failure.message == message  # and nothing is said to be undone
 
     asyncio.run(do())

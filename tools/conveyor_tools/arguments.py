@@ -12,7 +12,8 @@ from conveyor_sandbox.reports import Failure
 from conveyor_tools.answer import failure_of
 from conveyor_tools.errors import ArgumentsError
 from conveyor_tools.function import Effects, FunctionTool
-from conveyor_tools.schema_stream import Closed, SchemaStream
+from conveyor_tools.json_scanner import NO_OBJECT
+from conveyor_tools.schema_stream import Closed, Rejection, SchemaStream
 from conveyor_tools.splitters.base import Unit
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -116,7 +117,7 @@ class ArgumentSplitter:
         """The object may be complete, or refused, with the text that begins there."""
         problem, end = self._stream.problem, self._stream.end
         if problem is not None:
-            self._refuse(ArgumentsError(problem.why))
+            self._refuse(ArgumentsError(_told(problem)))
         elif end is not None:
             units = [] if self._called else [self._call(end)]
             if text[max(0, end - begin) :].strip():
@@ -159,3 +160,10 @@ class ArgumentSplitter:
     def _refuse(self, problem: Exception) -> None:
         found = failure_of(problem)
         self.problem = Failure("arguments", found.type, found.message)
+
+
+def _told(problem: Rejection) -> str:
+    """Also to a model that wrote its one argument bare, or the object as a text."""
+    if problem.why == NO_OBJECT:
+        return 'the arguments must be a JSON object, {"name": value}, with nothing around it'
+    return problem.why

@@ -72,7 +72,11 @@ def tool(
     Raises:
         ValueError: the values do not fit each other.
     """
-    effects = Effects(effects)
+    try:
+        effects = Effects(effects)
+    except ValueError:
+        known = ", ".join(Effects)
+        raise ValueError(f"effects is one of {known}, not {effects!r}") from None
     if ready_when is not None and effects is not Effects.PURE:
         raise ValueError("only pure tools start early: ready_when needs effects='pure'")
     if timeout <= 0 or concurrency < 1 or retries < 0 or not 0 < result_limit <= LONGEST_RESULT:

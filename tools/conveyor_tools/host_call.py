@@ -11,6 +11,7 @@ from typing import Any
 from conveyor_sandbox.reports import (
     Ended,
     Failure,
+    FileMade,
     Finished,
     Outcome,
     Report,
@@ -24,6 +25,7 @@ from conveyor_tools.arguments import ArgumentUnit, Role
 from conveyor_tools.function import FunctionTool
 from conveyor_tools.hearing import Ear, hearing
 from conveyor_tools.later import Later
+from conveyor_tools.preparation import Preparation
 from conveyor_tools.splitters.base import Unit
 
 Work = Callable[[], Coroutine[Any, Any, Outcome]]
@@ -49,20 +51,19 @@ class HostCall:
         self._report = report
         self._keeps_files = keeps_files
         self._later = {name: Later[Any]() for name in tool.signature.later}
-        self._prepared: asyncio.Task[None] | None = None
+        self._prepared: Preparation | None = None
         self._units: dict[int, asyncio.Task[None]] = {}
         self._work: set[asyncio.Task[Outcome]] = set()
         self._ending: asyncio.Task[None] | None = None
         self._stopped = False
         """Whether no more of it may begin: it was cancelled, or a unit failed."""
         self._outcome = Outcome(Status.OK)
+        self._files: list[FileMade] = []  # that count if the call ends well
 
     def prepare(self) -> None:
         """It will come: let the tool get ready."""
         if self._prepared is None and not self._stopped:
-            self._prepared = asyncio.create_task(self._tool.prepare())
-            # A problem is the call's to tell, if it comes to that.
-            self._prepared.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._prepared = Preparation(self._tool)
 
     def run(self, key: UnitKey, unit: Unit) -> None:
         """Run a unit, once those before it have ended well."""
@@ -82,16 +83,21 @@ class HostCall:
         """Stop what runs, and begin no more."""
         self._stopped = True
         self._outcome = _CANCELLED
-        for task in (*self._work, *filter(None, [self._prepared])):
+        for task in (*self._work, *self._getting_ready):
             task.cancel()
 
     async def close(self) -> None:
         """End all of it, and wait for that. Nothing is reported any more."""
         self._report = lambda _: None
         self.cancel()
-        tasks = [*self._units.values(), *filter(None, [self._prepared, self._ending])]
+        ending = () if self._ending is None else (self._ending,)
+        tasks = [*self._units.values(), *self._getting_ready, *ending]
         if tasks:
             await asyncio.wait(tasks)
+
+    @property
+    def _getting_ready(self) -> tuple[asyncio.Task[None], ...]:
+        return () if self._prepared is None else (self._prepared.task,)
 
     async def _run(self, key: UnitKey, do: Work, before: list[asyncio.Task[None]]) -> None:
         if before:
@@ -107,6 +113,7 @@ class HostCall:
         self._work.add(work)
         await asyncio.wait([work])
         ear.close()
+        self._files += ear.files
         self._work.discard(work)
         outcome = _CANCELLED if work.cancelled() else work.result()
         if outcome.ends_call and not self._stopped:
@@ -128,7 +135,8 @@ class HostCall:
     async def _early(self, unit: ArgumentUnit) -> Outcome:
         self.prepare()
         ((name, value),) = unit.arguments.items()
-        return _outcome(await self._tool.take_early(name, value, self._prepared))
+        ready = None if self._prepared is None else self._prepared.awaited()
+        return _outcome(await self._tool.take_early(name, value, ready))
 
     def _give(self, unit: ArgumentUnit) -> Outcome:
         for name, value in unit.arguments.items():
@@ -141,7 +149,8 @@ class HostCall:
     async def _call(self, unit: ArgumentUnit) -> Outcome:
         self.prepare()
         later = {name: it for name, it in self._later.items() if name not in unit.arguments}
-        outcome = _outcome(await self._tool.call(unit.arguments, later, self._prepared))
+        ready = None if self._prepared is None else self._prepared.awaited()
+        outcome = _outcome(await self._tool.call(unit.arguments, later, ready))
         if outcome.status is Status.OK and not self._stopped:
             self._outcome = outcome
         return outcome
@@ -150,6 +159,8 @@ class HostCall:
         if self._units:
             await asyncio.wait(self._units.values())
         self.over = True
+        for file in self._files if self._outcome.status is Status.OK else ():
+            self._report(file)
         self._report(Ended(self._number, self._outcome, time.monotonic()))
 
 

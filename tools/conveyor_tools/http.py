@@ -71,7 +71,7 @@ class Http:
         unknown = [method for method in self._methods if method not in _METHODS]
         if unknown:
             raise ValueError(f"methods: {unknown[0]!r} is none of {', '.join(_METHODS)}")
-        self._timeout = timeout
+        self.timeout = timeout
         self._max_bytes = max_bytes
         self._own = OwnHeaders(headers or {})
         for host in self._own.hosts:
@@ -126,10 +126,10 @@ class Http:
         step = Step(self._hosts.read(url), self._method(method), headers or {}, body)
         where = shown_host(step.url)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 answer = await self._follow(step)
         except TimeoutError:
-            raise ToolError(f"{where}: no whole answer within {self._timeout:g} s") from None
+            raise ToolError(f"{where}: no whole answer within {self.timeout:g} s") from None
         except (httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException) as error:
             why = self._own.hide(str(error)[:_SHOWN]) or "the connection was lost"
             raise TemporaryError(f"{where}: no valid answer: {why}") from error

@@ -21,6 +21,7 @@ from conveyor_tools.json_literal import decode_escape, escape_unfinished, plain_
 DEEPEST = 100
 """How deep containers may be nested."""
 
+NO_OBJECT = "expected '{'"
 _SPACE = re.compile(r"[ \t\n\r]*")
 _ATOM = re.compile(r"[-+.0-9A-Za-z]*")
 
@@ -121,7 +122,7 @@ class JsonScanner:
         pos = _skip(text, pos)
         if pos < len(text):
             if text[pos] != "{":
-                raise BrokenError("expected '{'", pos)
+                raise BrokenError(NO_OBJECT, pos)
             self._enter({}, pos)
             pos += 1
         return pos

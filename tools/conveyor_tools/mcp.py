@@ -29,8 +29,16 @@ from conveyor_tools.wording import wording
 if TYPE_CHECKING:
     from conveyor_tools.mcp_server import Offered, Server
 
+
+def _web(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("write a URL such as https://mcp.example.org/mcp")
+    return url
+
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Filled = Annotated[str, AfterValidator(filled)]
+Web = Annotated[str, AfterValidator(_web)]
 
 
 class McpOptions(BaseModel):
@@ -43,7 +51,7 @@ class McpOptions(BaseModel):
     env: dict[str, Filled] = {}
     """What the command gets beside a minimal environment. `${NAME}` is a variable of ours."""
     cwd: Path | None = None
-    url: str | None = Field(None, pattern=r"^https?://")
+    url: Web | None = None
     transport: Literal["http", "sse"] = "http"
     """How a URL is spoken to: `sse` is the older way."""
     headers: dict[str, Filled] = {}

@@ -20,7 +20,7 @@ from mcp.types import (
 )
 
 from conveyor_tools.errors import ToolError
-from conveyor_tools.mcp_server import printable
+from conveyor_tools.hearing import one_line
 
 Keep = Callable[[bytes, str], str | None]
 """Keeps a file of that suffix for the user; its name, or None where files are not kept."""
@@ -125,5 +125,5 @@ def _described(mime_type: str, content: bytes) -> str:
 
 def _line(text: str) -> str:
     """A text of the server's on one line, which is not long."""
-    text = printable(text[: 2 * _LONGEST_NAME])
+    text = one_line(text[: 2 * _LONGEST_NAME])
     return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"

@@ -17,6 +17,7 @@ from mcp.types import CONNECTION_CLOSED, CallToolResult, Tool
 from pydantic import ValidationError
 
 from conveyor_tools.errors import TemporaryError, ToolError, ToolLoadError
+from conveyor_tools.hearing import one_line
 from conveyor_tools.mcp_http import sse, streamable
 from conveyor_tools.mcp_stdio import Notes, environment, stdio
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _MOST_TOOLS = 10_000
 """Tools that are listed."""
+_NOT_PARSED = ("Failed to parse JSON response", "Failed to parse SSE message")
+"""How the SDK begins what it says of what is no message of the protocol."""
 _SHOWN = 500
 """Characters of what a server or library says went wrong."""
 
@@ -84,13 +87,15 @@ class Connection:
             what = self._happened
         elif isinstance(problem, MCPError):
             what = problem.error.message
+            if what.startswith(_NOT_PARSED):
+                what = "this is not MCP: it answers with something else"
         elif isinstance(problem, ValidationError):
             first = problem.errors(include_url=False, include_context=False)[0]
             what = f"this is not MCP: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         else:
             what = str(problem) or type(problem).__name__
         said = self._notes.last_lines
-        return printable(f"{what[:_SHOWN]}{said and ': '}{said}")
+        return one_line(f"{what[:_SHOWN]}{said and ': '}{said}")
 
     async def _hold(self) -> None:
         try:
@@ -204,11 +209,6 @@ class Server:
         if self._connection is None:
             self._connection = Connection(self._options)
         return self._connection
-
-
-def printable(text: str) -> str:
-    """The text on one line, without what cannot be seen: servers write it."""
-    return "".join(char for char in " ".join(text.split()) if char.isprintable())
 
 
 def _is_there(options: McpOptions) -> bool:

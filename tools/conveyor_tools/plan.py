@@ -13,6 +13,7 @@ from conveyor_tools.place import Place
 from conveyor_tools.plan_calls import TakenBack
 from conveyor_tools.plan_run import PlanRun
 from conveyor_tools.plan_tools import PLAN, step_tools
+from conveyor_tools.preparation import Preparation
 from conveyor_tools.splitters.base import Unit
 from conveyor_tools.splitters.plan import PlanSplitter, PlanUnit
 from conveyor_tools.tool import text_schema
@@ -63,7 +64,7 @@ class PlanSession:
         self._place = place
         self._report: Callable[[Report], None] = lambda _: None
         self._runs: dict[int, PlanRun] = {}
-        self._prepared: dict[str, asyncio.Task[None]] = {}
+        self._prepared: dict[str, Preparation] = {}
         self._undoing: set[asyncio.Task[TakenBack]] = set()
 
     def listen(self, listener: Callable[[Report], None]) -> None:
@@ -73,7 +74,7 @@ class PlanSession:
         """Have the functions get ready, all of them: nobody knows yet which will be called."""
         for name, function in self._place.functions.items():
             if name not in self._prepared:
-                self._prepared[name] = asyncio.create_task(function.prepare())
+                self._prepared[name] = Preparation(function)
 
     def run(self, key: UnitKey, unit: Unit) -> None:
         if isinstance(unit, PlanUnit) and unit.step is not None:
@@ -112,9 +113,10 @@ class PlanSession:
         for run in self._runs.values():
             run.close()
         self._runs.clear()
-        for task in (*self._prepared.values(), *self._undoing):
+        getting_ready = [it.task for it in self._prepared.values()]
+        for task in (*getting_ready, *self._undoing):
             task.cancel()
-        await asyncio.gather(*self._prepared.values(), return_exceptions=True)
+        await asyncio.gather(*getting_ready, return_exceptions=True)
         functions = [self._place.functions[name] for name in self._prepared]
         await asyncio.gather(*map(_close, functions))
 
@@ -126,9 +128,8 @@ class PlanSession:
 
     def _preparation(self, name: str) -> Awaitable[None] | None:
         """What to wait for before a function is called; one that failed is tried again then."""
-        task = self._prepared.get(name)
-        failed = task is not None and task.done() and (task.cancelled() or task.exception())
-        return None if task is None or failed else asyncio.shield(task)
+        ready = self._prepared.get(name)
+        return None if ready is None or ready.failed else asyncio.shield(ready.awaited())
 
     def _tell(self, report: Report) -> None:
         self._report(report)

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from conveyor_sandbox.reports import Failure, Outcome, Status, UnitKey
+from conveyor_sandbox.reports import Failure, Outcome, Report, Status, UnitKey
 from conveyor_tools.errors import ToolError
 from conveyor_tools.function import Effects, FunctionTool
+from conveyor_tools.hearing import Ear, hearing
 from conveyor_tools.place import Place
 from conveyor_tools.plan_calls import StepCalls
 from conveyor_tools.plan_schema import StepTool
@@ -34,6 +35,7 @@ class StepCaller:
         """What steps did, or may have done, that cannot be taken back."""
         self._tools = step_tools(place)
         self._refusal = place.refusal
+        self._keeps_files = place.keeps_files
         self._calls = calls
         self._prepared = prepared
 
@@ -44,8 +46,12 @@ class StepCaller:
         results: Mapping[int, Any],
         counts: asyncio.Future[bool],
         begin: Callable[[], None],
+        hear: Callable[[Report], None],
     ) -> Given | Failed:
-        """Make a step, and say so when it begins. Returns what it gave, or how it failed."""
+        """Make a step, and say so when it begins. Returns what it gave, or how it failed.
+
+        `hear` is told how far it has come, if its tool says so. To be awaited in a task of its own.
+        """
         tool = self._tools[step.tool]
         arguments: dict[str, Any] = {}
         refused: Failure | None = None
@@ -68,15 +74,23 @@ class StepCaller:
             text = tool.text(arguments)
             found = await self._calls.answer(unit, step.number, tool, text, counts)
         else:
-            found = await self._call_function(tool, arguments)
+            name = f"{tool.name}-{unit.call}-step{step.number}"
+            ear = Ear(unit, hear, name, kept=self._keeps_files)
+            found = await self._call_function(tool, arguments, ear)
         return found if isinstance(found, Given) else _of_a_step(found)
 
-    async def _call_function(self, tool: StepTool, arguments: dict[str, Any]) -> Given | Failed:
+    async def _call_function(
+        self, tool: StepTool, arguments: dict[str, Any], ear: Ear
+    ) -> Given | Failed:
         assert isinstance(tool, FunctionTool)
-        answer = await tool.call(arguments, prepared=self._prepared(tool.name))
+        hearing.set(ear)
+        try:
+            answer = await tool.call(arguments, prepared=self._prepared(tool.name))
+        finally:
+            ear.close()
         if answer.failure is None:
             result = answer.result or "null"
-            return Given(json.loads(result), result, answer.shown)
+            return Given(json.loads(result), result, answer.shown, files=tuple(ear.files))
         timeout = answer.failure.kind == "timeout"
         return Failed(Outcome(Status.TIMEOUT if timeout else Status.ERROR, answer.failure))
 

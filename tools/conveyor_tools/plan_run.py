@@ -12,8 +12,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any
@@ -35,7 +34,8 @@ from conveyor_sandbox.reports import (
 from conveyor_tools.place import Place
 from conveyor_tools.plan_caller import StepCaller
 from conveyor_tools.plan_calls import StepCalls
-from conveyor_tools.plan_values import Failed, Given, Step
+from conveyor_tools.plan_running import Running, State
+from conveyor_tools.plan_values import Given, Step
 
 _AT_ONCE = 16
 """Steps that run side by side."""
@@ -45,35 +45,6 @@ _SHOWN = 1000
 
 _UNDONE = "what the steps of this plan changed was undone"
 _PARTLY = "what the steps of this plan changed was undone in part"
-
-
-class _State(Enum):
-    WAITING = auto()
-    RUNNING = auto()
-    DONE = auto()
-    FAILED = auto()
-    CANCELLED = auto()
-
-
-@dataclass(slots=True)
-class _Running:
-    """One step: what it waits for, and what became of it."""
-
-    key: UnitKey
-    step: Step
-    waits: set[int]
-    state: _State = _State.WAITING
-    began: bool = False
-    """Whether its tool was called; it may still be asked about, before."""
-    started_at: float = 0.0
-    ended_at: float = 0.0
-    given: Given | None = None
-    failed: Failed | None = None
-    task: asyncio.Task[None] | None = None
-    counts: asyncio.Future[bool] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-    """Whether all steps before it have ended well."""
 
 
 class PlanRun:
@@ -91,14 +62,14 @@ class PlanRun:
         """Steps that are calls of tools with sessions: they count together, or not at all."""
         self._caller = StepCaller(place, self.calls, prepared)
         self._report = report
-        self._steps: dict[int, _Running] = {}  # by the indices of their units
-        self._waiting: defaultdict[int, list[_Running]] = defaultdict(list)  # by what they wait for
+        self._steps: dict[int, Running] = {}  # by the indices of their units
+        self._waiting: defaultdict[int, list[Running]] = defaultdict(list)  # by what they wait for
         self._ready: list[int] = []
         self._running = 0
         self._results: dict[int, Any] = {}  # by the steps' numbers
         self._first_failed: int | None = None  # in the text, as far as is known
         self._settled = 0  # all units before this one have ended well, or are no steps
-        self._last: _Running | None = None  # the last of these steps
+        self._last: Running | None = None  # the last of these steps
         self._over = False  # no more steps run
         self._outcome: Outcome | None = None  # of the call, if a step or the user ended it
         self._closed = False
@@ -112,7 +83,7 @@ class PlanRun:
             self._report(Skipped(key, time.monotonic()))
             return
         waits = {unit for unit in after if not self._is_done(unit)}
-        running = self._steps[key.index] = _Running(key, step, waits)
+        running = self._steps[key.index] = Running(key, step, waits)
         for unit in waits:
             self._waiting[unit].append(running)
         if not waits:
@@ -148,8 +119,8 @@ class PlanRun:
     def _start_ready(self) -> None:
         while self._ready and self._running < _AT_ONCE:
             running = self._steps[heappop(self._ready)]
-            if running.state is _State.WAITING and not self._is_void(running.key.index):
-                running.state = _State.RUNNING
+            if running.state is State.WAITING and not self._is_void(running.key.index):
+                running.state = State.RUNNING
                 self._running += 1
                 running.task = asyncio.create_task(self._run(running))
 
@@ -158,14 +129,14 @@ class PlanRun:
         return self._first_failed is not None and unit > self._first_failed
 
     def _is_done(self, unit: int) -> bool:
-        return unit in self._steps and self._steps[unit].state is _State.DONE
+        return unit in self._steps and self._steps[unit].state is State.DONE
 
-    async def _run(self, running: _Running) -> None:
-        begin = partial(self._begin, running)
+    async def _run(self, running: Running) -> None:
+        begin, hear = partial(self._begin, running), partial(self._hear, running)
         found = await self._caller.make(
-            running.key, running.step, self._results, running.counts, begin
+            running.key, running.step, self._results, running.counts, begin, hear
         )
-        if running.state is not _State.RUNNING:  # it was stopped, and did not stop at once
+        if running.state is not State.RUNNING:  # it was stopped, and did not stop at once
             return
         self._running -= 1
         running.ended_at = time.monotonic()
@@ -173,21 +144,26 @@ class PlanRun:
             self._done(running, found)
         else:
             running.failed = found
-            running.state = _State.FAILED
+            running.state = State.FAILED
             self._first_failed = running.key.index
             self._stop_after(running.key.index)
         self._settle()
         self._start_ready()
 
-    def _begin(self, running: _Running) -> None:
+    def _begin(self, running: Running) -> None:
         """Its tool is called now."""
         running.began = True
         running.started_at = time.monotonic()
         self._report(Started(running.key, running.started_at))
         self._settle()  # all before it may have ended well
 
-    def _done(self, running: _Running, given: Given) -> None:
-        running.state = _State.DONE
+    def _hear(self, running: Running, report: Report) -> None:
+        """What its tool says, unless it was stopped, and did not stop at once."""
+        if running.state is State.RUNNING:
+            self._report(report)
+
+    def _done(self, running: Running, given: Given) -> None:
+        running.state = State.DONE
         running.given = given
         self._results[running.step.number] = given.value
         self._report(
@@ -202,8 +178,8 @@ class PlanRun:
         """Stop the steps that stand behind that one. They end now, whatever they still do."""
         now = time.monotonic()
         for running in self._steps.values():
-            if running.key.index > index and running.state is _State.RUNNING:
-                running.state, running.ended_at = _State.CANCELLED, now
+            if running.key.index > index and running.state is State.RUNNING:
+                running.state, running.ended_at = State.CANCELLED, now
                 self._running -= 1
                 if running.task is not None:
                     running.task.cancel()
@@ -215,9 +191,9 @@ class PlanRun:
         while not self._over and (running := self._next()) is not None:
             if not running.counts.done():
                 running.counts.set_result(True)
-            if running.state is _State.DONE:
+            if running.state is State.DONE:
                 self._tell_result(running)
-            elif running.state is _State.FAILED:
+            elif running.state is State.FAILED:
                 assert running.failed is not None
                 self._tell(running, running.failed.out, running.failed.aside)
                 self._finish(running.failed.outcome)
@@ -232,14 +208,14 @@ class PlanRun:
             outcome = self._outcome or Outcome(Status.OK, result=result)
             self._report(Ended(self._call, outcome, time.monotonic()))
 
-    def _next(self) -> _Running | None:
+    def _next(self) -> Running | None:
         """The first step that is not settled. A gap is one that may still come, until the end."""
         if self._closed:
             behind = [unit for unit in self._steps if unit >= self._settled]
             self._settled = min(behind, default=self._settled)
         return self._steps.get(self._settled)
 
-    def _tell_result(self, running: _Running) -> None:
+    def _tell_result(self, running: Running) -> None:
         self._settled += 1
         self._last = running
         given = running.given
@@ -249,8 +225,10 @@ class PlanRun:
         between = "\n" if "\n" in shown else " "
         line = f"${running.step.number} ={between}{shown}".rstrip()
         self._tell(running, f"{line}\n", given.aside)
+        for file in given.files:
+            self._report(file)
 
-    def _tell(self, running: _Running, out: str, aside: str) -> None:
+    def _tell(self, running: Running, out: str, aside: str) -> None:
         for stream, text in ((Stream.STDERR, aside), (Stream.STDOUT, out)):
             if text:
                 self._report(Output(running.key, stream, text, time.monotonic()))
@@ -265,8 +243,8 @@ class PlanRun:
                 continue
             if not running.counts.done():
                 running.counts.set_result(False)
-            failed = unit == self._settled and running.state is _State.FAILED
-            if running.began and running.state is not _State.DONE:
+            failed = unit == self._settled and running.state is State.FAILED
+            if running.began and running.state is not State.DONE:
                 ended = outcome if failed else Outcome(Status.CANCELLED)
                 self._report(Finished(running.key, ended, running.started_at, running.ended_at))
             if not failed and not (running.began and cancelled):  # else the engine takes it back

@@ -10,6 +10,7 @@ from conveyor_tools.answer import failure_of
 from conveyor_tools.declaration import Effects
 from conveyor_tools.plan_values import StepProblem, Value, references
 from conveyor_tools.schema_stream import Schema, SchemaStream
+from conveyor_tools.schema_told import is_null_if_missing
 
 _TYPES = frozenset(("string", "number", "integer", "array", "object", "boolean", "null"))
 _ADMITTED = {
@@ -38,7 +39,10 @@ class Shape:
     def __str__(self) -> str:
         if self._types == _TYPES:
             return "a value"
-        return " or ".join(sorted(_ARTICLES.get(each, f"a {each}") for each in self._types))
+        told = self._types
+        if isinstance(self._schema, dict) and is_null_if_missing(self._schema):
+            told = told - {"null"} or told
+        return " or ".join(sorted(_ARTICLES.get(each, f"a {each}") for each in told))
 
     def admits(self, kind: str) -> bool:
         """Whether values of a JSON type may stand here; `fraction` is a number that has one."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from conveyor_sandbox.reports import Outcome
+from conveyor_sandbox.reports import FileMade, Outcome
 from conveyor_tools.answer import Unusable
 from conveyor_tools.errors import ToolError
 
@@ -80,6 +80,8 @@ class Given:
     """Where it is the last step, whose result is the plan's."""
     aside: str = ""
     """What it wrote to standard error."""
+    files: tuple[FileMade, ...] = ()
+    """What its tool made on this side of the sandbox."""
 
 
 @dataclass(frozen=True, slots=True)

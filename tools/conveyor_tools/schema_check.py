@@ -214,7 +214,10 @@ class Alternatives(Check):
 
 
 class AnyAsked:
-    """One of the branches is asked of a value that is still to come."""
+    """One of the branches is asked of a value that is still to come.
+
+    What is wrong with the `untold` ones is not said, unless they are all that there is.
+    """
 
     def __init__(
         self,
@@ -222,24 +225,27 @@ class AnyAsked:
         *,
         only_one: bool = False,
         within: Alternatives | None = None,
+        untold: Sequence[bool] | None = None,
     ) -> None:
         self._branches = branches
         self._only_one = only_one
         self._within = within
+        self._untold = untold or [False] * len(branches)
 
     def begin(self, first: str, budget: Budget) -> Check | Wrong:
         begun: list[Check | None] = []
-        found = []
+        found: list[Wrong] = []
+        untold: list[Wrong] = []
         for place, branch in enumerate(self._branches):
             check = None if branch is None else branch.begin(first, budget)
             if isinstance(check, Wrong):
-                found.append(check)
+                (untold if self._untold[place] else found).append(check)
                 if self._within is not None:
                     self._within._drop(place)  # noqa: SLF001
                 check = None
             begun.append(check)
         if begun.count(None) == len(begun):
-            return none_left(found)
+            return none_left(found or untold)
         return Alternatives(begun, only_one=self._only_one, within=self._within)
 
 

@@ -19,7 +19,9 @@ from conveyor_tools.schema_check import (
 from conveyor_tools.schema_keys import Keyed
 from conveyor_tools.schema_pattern import Pattern
 from conveyor_tools.schema_rest import Rest, rest_of
+from conveyor_tools.schema_told import NULL, is_null_if_missing
 from conveyor_tools.schema_value import (
+    ARTICLES,
     Choices,
     Listed,
     Numeric,
@@ -28,6 +30,7 @@ from conveyor_tools.schema_value import (
     kind_of,
     kind_of_first,
     listed,
+    told_first,
 )
 
 _KEYWORDS = {
@@ -36,7 +39,6 @@ _KEYWORDS = {
     "array": {"items", "prefixItems", "minItems", "maxItems", "uniqueItems"},
     "object": {"properties", "patternProperties", "additionalProperties", "required"},
 }
-_ARTICLES = {"object": "an ", "array": "an ", "integer": "an ", "null": ""}
 
 
 class Plans:
@@ -86,7 +88,7 @@ class Plan:
         kinds = [kinds] if isinstance(kinds, str) else [*kinds]
         if kinds and schema.get("nullable") is True:
             kinds.append("null")
-        names = [f"{_ARTICLES.get(kind, 'a ')}{kind}" for kind in kinds]
+        names = [f"{ARTICLES.get(kind, 'a ')}{kind}" for kind in kinds]
         self._typed = f"must be {' or '.join(names)}" if kinds else ""
         self._integer = "integer" in kinds and "number" not in kinds
         self._kinds = {"number" if kind == "integer" else kind for kind in kinds}
@@ -116,7 +118,7 @@ class Plan:
             return ANYTHING
         kind = kind_of_first(first)
         if self._kinds and kind not in self._kinds:
-            return Wrong(f"{self._typed}, not {_ARTICLES.get(kind, 'a ')}{kind}")
+            return Wrong(f"{self._typed}, not {told_first(first)}")
         parts = self._own(kind, first)
         if isinstance(parts, Wrong):
             return parts
@@ -156,5 +158,6 @@ class Plan:
         for keyword in ("anyOf", "oneOf"):
             if keyword in schema:
                 branches = [plans.of(it, self._what) for it in schema[keyword]]
-                asked.append(AnyAsked(branches, only_one=keyword == "oneOf"))
+                untold = [it == NULL and is_null_if_missing(schema) for it in schema[keyword]]
+                asked.append(AnyAsked(branches, only_one=keyword == "oneOf", untold=untold))
         return asked

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+NULL = {"type": "null"}
 
 
 def told(schema: dict[str, Any]) -> dict[str, Any]:
@@ -17,11 +20,16 @@ def told(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "properties": {name: _plain(each) for name, each in properties.items()}}
 
 
+def is_null_if_missing(schema: Mapping[str, Any]) -> bool:
+    """Whether null is what an argument is when it is missing: then nobody is told of null."""
+    return schema.get("default", ...) is None
+
+
 def _plain(schema: Any) -> Any:
     """What is said of an argument, without null where that is what it is when it is missing."""
-    if not isinstance(schema, dict) or schema.get("default", ...) is not None:
+    if not isinstance(schema, dict) or not is_null_if_missing(schema):
         return schema
-    kept = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    kept = [each for each in schema.get("anyOf", ()) if each != NULL]
     if len(kept) == len(schema.get("anyOf", ())):
         return schema
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}

@@ -14,6 +14,7 @@ Find = Callable[[Any], Asked]
 """What a schema inside asks."""
 
 _KINDS = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
+ARTICLES = {"object": "an ", "array": "an ", "integer": "an ", "null": ""}
 _EACH_UP_TO = 256
 """A pattern is tried at each character up to here, then where the text has grown by a quarter."""
 _SHOWN = 60
@@ -53,6 +54,14 @@ def _hashable(value: Any) -> Any:
 def kind_of_first(char: str) -> str:
     """The kind of value that begins with this character."""
     return _KINDS.get(char, "number")
+
+
+def told_first(char: str) -> str:
+    """The same in words. Python's `True` is no number, nor anything else of JSON's."""
+    if char not in _KINDS and char.isalpha():
+        return f"what begins with {char!r}"
+    kind = kind_of_first(char)
+    return f"{ARTICLES.get(kind, 'a ')}{kind}"
 
 
 def kind_of(value: Any) -> str:

@@ -44,6 +44,7 @@ class Search:
         Raises:
             ValueError: none or several are given, or what is given will not do.
         """
+        self.timeout = None if folder is not None else timeout
         given = [folder is not None, searxng is not None, brave, tavily]
         if sum(given) != 1:
             raise ValueError("give one of its options folder, searxng, brave and tavily")

@@ -22,6 +22,7 @@ _WORDS = {
     "string_type": "must be text (put it in quotes)",
     "string_unicode": "must be text in UTF-8",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "path_type": "must be a path",

@@ -124,7 +124,7 @@ class Read:
 def read(dialect: Dialect, parts: Iterable[Part], *, complete: bool = True) -> Read:
     """Read a response that comes in these deltas."""
     found = Read(dialect)
-    for piece in _shown(parts):
+    for piece in shown_parts(parts):
         if isinstance(piece, str):
             found.act(dialect.feed(piece))
         else:
@@ -134,7 +134,7 @@ def read(dialect: Dialect, parts: Iterable[Part], *, complete: bool = True) -> R
     return found
 
 
-def _shown(parts: Iterable[Part]) -> Iterator[str | tuple[CallPiece, str]]:
+def shown_parts(parts: Iterable[Part]) -> Iterator[str | tuple[CallPiece, str]]:
     """The parts as a backend gives them: the first one of a call has its name."""
     begun: list[int] = []
     for part in parts:

@@ -69,6 +69,11 @@ FENCES = {
     ),
     "unclosed string": example("~~~py\ns = '''\n~~~\nx", "", ("python", "s = '''\n", "closed")),
     "no end": example("```python\nx = 1", "", ("python", "x = 1", "closed")),
+    "in a list": example(
+        "1. ```python\n   x = 1\n     y\n   z = 2\n   ```\n",
+        "",
+        ("python", "x = 1\n  y\nz = 2\n", "closed"),
+    ),
     "reasoning": example("<think>\n```python\nno\n```\n</think>\nYes.", "\nYes."),
 }
 

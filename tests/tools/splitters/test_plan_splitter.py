@@ -59,6 +59,7 @@ TOOLS = {
         Stub("send", {"text": STRING, "to": {"anyOf": [STRING, {"type": "null"}]}},
              ("text",), Effects.EXTERNAL),
         Stub("keep", {"text": STRING}, ("text",), Effects.REVERSIBLE),
+        Stub("wait", {"until": {"anyOf": [STRING, {"type": "null"}], "default": None}}),
         Stub("place", {"at": {"$ref": "#/$defs/Point"}}, ("at",), extra={
             "$defs": {"Point": {"type": "object", "properties": {"x": {"type": "number"}}}}}),
     )
@@ -165,7 +166,7 @@ PROBLEMS = [
     ("$1 ⌷- sum", "a step is written"),
     ("$⌷x", "a step is written"),
     ("0⌷. sum", "a step is written"),
-    ("$1 = se⌷x", "no tool is called 'sex'… (there is: keep, place, search, send, sum)"),
+    ("$1 = se⌷x", "no tool is called 'sex'… (there is: keep, place, search, send, sum, wait)"),
     ("$1 = sear⌷(", "no tool is called 'sear'"),
     ("$1 = search(q⌷x", "search has no argument 'qx'… (it takes: query, limit)"),
     ("$1 = search(que⌷=", "search has no argument 'que'"),
@@ -183,6 +184,7 @@ PROBLEMS = [
     ("$1 = place(⌷'a'", "at must be a dict, not a string"),
     ("$1 = place({⌷1", "a key must be a string"),
     ("$1 = send('a', ⌷1", "to must be a string or null, not a number"),
+    ("$1 = wait(⌷1", "until must be a string, not a number"),
     ("$1 = search('a⌷\n", "a string ends before its line does"),
     ("$1 = search('forbidden'⌷,", "query must not be that"),
     ("$1 = search('a', -1⌷)", "limit: "),

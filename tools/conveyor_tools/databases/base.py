@@ -55,7 +55,8 @@ class DatabaseFailed(Exception):  # noqa: N818 - it says what happened
     @classmethod
     def missing(cls, path: Path) -> DatabaseFailed:
         """That of a file that is not there, or is none: it is not made."""
-        message = f"{path}: there is no such database"
+        what = "this is no file" if path.exists() else "there is no such database"
+        message = f"{path}: {what}"
         return cls.because("connection", "FileNotFoundError", message)
 
 

@@ -76,6 +76,9 @@ class PostgresDatabase:
             self._connection: psycopg.Connection[Any] = psycopg.connect(**options)
         except psycopg.Error as error:
             message = " ".join(str(error).split())
+            if isinstance(error, psycopg.errors.ConnectionTimeout):
+                where = f"{arguments.get('host')}:{arguments.get('port', 5432)}"
+                message = f"{where}: no answer within {options['connect_timeout']} s"
             raise DatabaseFailed.because("connection", type(error).__name__, message) from None
         if not superuser and self._value(_IS_RISKY) == "t":
             self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -13,12 +14,22 @@ from conveyor_tools.searching.html_text import text_of
 _TEXT = frozenset((".txt", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex", ".text", ".log"))
 _HTML = frozenset((".html", ".htm", ".xhtml"))
 _LARGEST = 8 * 1024 * 1024
-_MOST = 20_000
-"""Files of a folder."""
 _PASSAGE = 1200
 """Characters after which a passage ends with its paragraph; twice as many end it anywhere."""
 _LONGEST_HEADING = 200
 _HEADING = re.compile(r"\s*(?:#+|=+)\s+(.+?)\s*#*$")
+
+
+_MARKED = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Encodings that say what they are at their beginning."""
+_LOOKED_AT = 8192
+"""Bytes in which text has no NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,6 @@ class Passage:
 
 def documents(folder: Path) -> Iterator[Document]:
     """The documents in a folder and those below it. Links and hidden files are left out."""
-    count = 0
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -55,20 +65,23 @@ def documents(folder: Path) -> Iterator[Document]:
             facts = path.stat()
             if facts.st_size > _LARGEST:
                 continue
-            count += 1
-            if count > _MOST:
-                return
             shown = _shown(path.relative_to(folder).as_posix())
             yield Document(path, shown, facts.st_mtime_ns, facts.st_size)
 
 
 def passages(path: Path) -> Iterator[Passage]:
-    """A document in passages. What is no UTF-8 is read as well as it can be."""
-    with path.open("rb") as file:
-        text = file.read(_LARGEST).decode("utf-8", "replace")
+    """A document in passages. What is no UTF-8 is read as well as it can be; binary files: none."""
+    text = _decoded(path.read_bytes()[:_LARGEST])
     if path.suffix.lower() in _HTML:
         text = text_of(text)
     return _cut(text, _shown(path.stem))
+
+
+def _decoded(content: bytes) -> str:
+    for mark, encoding in _MARKED:
+        if content.startswith(mark):
+            return content.decode(encoding, "replace")
+    return "" if b"\0" in content[:_LOOKED_AT] else content.decode("utf-8", "replace")
 
 
 def _cut(text: str, title: str) -> Iterator[Passage]:

@@ -37,6 +37,7 @@ class WebSearch:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("write a URL such as https://searx.example")
         self._base = base.rstrip("/")
+        self._where = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
         self._timeout = timeout
         self._headers = {"accept": "application/json", **(headers or {})}
         self._client: httpx.AsyncClient | None = None
@@ -50,11 +51,16 @@ class WebSearch:
     async def find(self, query: str, limit: int) -> list[Hit]:
         try:
             async with asyncio.timeout(self._timeout):  # httpx's own is for each piece alone
-                found = _listed(await self._ask(query, limit))
+                found = await self._ask(query, limit)
         except (httpx.TimeoutException, TimeoutError):
             raise TemporaryError(f"{self.name} did not answer within {self._timeout:g} s") from None
+        except httpx.ConnectError as error:
+            why = f"cannot be reached at {self._where}: {error}"
+            raise TemporaryError(f"{self.name} {why}") from None
         except httpx.HTTPError as error:
             raise TemporaryError(f"{self.name}: {type(error).__name__}") from None
+        if not isinstance(found, list):
+            raise ToolError(f"{self.name} does not answer as it should: it lists no results")
         hits = (self._hit(it) for it in found if isinstance(it, dict))
         return [hit for hit in hits if hit.where][:limit]
 
@@ -129,7 +135,7 @@ class Brave(WebSearch):
     async def _ask(self, query: str, limit: int) -> Any:
         params: dict[str, str | int] = {"q": query, "count": min(limit, 20)}
         web = (await self._answer("GET", "/res/v1/web/search", params=params)).get("web")
-        return web.get("results") if isinstance(web, dict) else None
+        return web.get("results") if isinstance(web, dict) else []  # it leaves out what is empty
 
     def _hit(self, found: dict[str, Any]) -> Hit:
         return super()._hit({**found, "content": found.get("description")})
@@ -154,10 +160,6 @@ def _key(name: str) -> str:
     if not key:
         raise ValueError(f"the environment variable {name} is not set")
     return key
-
-
-def _listed(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else []
 
 
 def _plain(text: Any) -> str:
