@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from conveyor_cli.errors import UsageError
 from conveyor_cli.tool_choice import SERVER, ToolChoice
 from conveyor_cli.views.text import one_line
 from conveyor_tools.errors import ToolLoadError
-from conveyor_tools.loading import read
+from conveyor_tools.loading import Code, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,11 @@ class TrustStore:
         """Remember it. Where that cannot be written down, it is trusted this once, and told."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8", errors="replace") as file:
+            # Whatever the umask: who can write here is trusted with everything.
+            number = os.open(
+                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            with os.fdopen(number, "a", encoding="utf-8", errors="replace") as file:
                 file.write(f"{claim.digest} {one_line(claim.what)}\n")
         except OSError as error:
             from conveyor_cli.app import complain  # noqa: PLC0415 - it imports the commands
@@ -71,6 +76,13 @@ class TrustStore:
             self._this_once.add(claim.digest)
             why = f"{self._path} cannot be written: {error.strerror}"
             complain(f"that {claim.name} is trusted is not remembered: {why}")
+
+
+def claim_of_code(choice: ToolChoice, code: Code) -> Claim:
+    """What is to be trusted of a tool in a file or module, which was read already."""
+    assert choice.reference is not None
+    what = str(code.path or choice.reference.source)
+    return _to_run(choice, str(choice.reference), what, code.digest)
 
 
 def claim_of(choice: ToolChoice) -> Claim | None:
@@ -81,8 +93,7 @@ def claim_of(choice: ToolChoice) -> Claim | None:
     """
     reference = choice.reference
     if reference is not None:
-        code = read(reference)
-        return _code(choice, str(reference), str(code.path or reference.source), code.digest)
+        return claim_of_code(choice, read(reference))
     if choice.name != SERVER:
         return None
     from conveyor_tools.mcp import read_options  # noqa: PLC0415 - only where a task wants it
@@ -93,10 +104,10 @@ def claim_of(choice: ToolChoice) -> Claim | None:
     # All that decides what is run, values of the environment included.
     facts = json.dumps([choice.options, str(options.cwd)], sort_keys=True, default=str)
     digest = hashlib.sha256(facts.encode()).hexdigest()
-    return _code(choice, options.runs, options.runs, digest)
+    return _to_run(choice, options.runs, options.runs, digest)
 
 
-def _code(choice: ToolChoice, name: str, what: str, digest: str) -> Claim:
+def _to_run(choice: ToolChoice, name: str, what: str, digest: str) -> Claim:
     why = f"{name} would run code of this machine: read it, then trust it with --trust"
     question = f"The task would run {what} on this machine, outside the sandbox. Trust it?"
     return Claim(name, what, question, choice.complaint(why), digest)
