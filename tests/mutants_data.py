@@ -10,6 +10,8 @@ _CUTS = ("tests/tools/splitters/test_sql.py",)
 _SQL = "tests/tools/test_sql_tool.py"
 _SERVER = "tests/tools/test_sql_server.py"
 _SEARCH = "tests/tools/test_search.py"
+_FOLDER = "tests/tools/test_search_folder.py"
+_SERVERS = "tests/tools/test_search_servers.py"
 
 DATA = [
     Mutant(
@@ -85,7 +87,7 @@ DATA = [
     Mutant(
         "sql: a password is told to nobody",
         f"{_TOOLS}/sql_session.py",
-        'message.replace(self._secret, "***") if self._secret else message',
+        'message.replace(secret, "***")',
         "message",
         (_SERVER, "-k", "password"),
     ),
@@ -101,28 +103,28 @@ DATA = [
         f"{_TOOLS}/searching/folder.py",
         "f'\"{word}\"' for word",
         "word for word",
-        (_SEARCH, "-k", "operators"),
+        (_FOLDER, "-k", "operators"),
     ),
     Mutant(
         "search: what changed is read again",
         f"{_TOOLS}/searching/index.py",
         "if known.pop(document.path, None) != (document.changed, document.size):",
         "if not known.pop(document.path, None):",
-        (_SEARCH, "-k", "changes"),
+        (_FOLDER, "-k", "changes"),
     ),
     Mutant(
         "search: what was read is lost",
         f"{_TOOLS}/searching/index.py",
         "                self._keep(connection)\n",
         "",
-        (_SEARCH, "-k", "kept"),
+        (_FOLDER, "-k", "kept"),
     ),
     Mutant(
         "search: used indexes are removed",
         f"{_TOOLS}/searching/index.py",
         "            os.utime(path)\n",
         "            pass\n",
-        (_SEARCH, "-k", "unused"),
+        (_FOLDER, "-k", "unused"),
     ),
     Mutant(
         "search: as many as are wanted",
@@ -136,21 +138,21 @@ DATA = [
         f"{_TOOLS}/searching/web.py",
         "if size > _LONGEST_ANSWER:",
         "if size < 0:",
-        (_SEARCH, "-k", "wrong_answers"),
+        (_SERVERS, "-k", "wrong_answers"),
     ),
     Mutant(
         "search: its time is for all of the answer",
         f"{_TOOLS}/searching/web.py",
         "async with asyncio.timeout(self._timeout):  # httpx",
         "if True:  # httpx",
-        (_SEARCH, "-k", "never_comes", "--timeout", "90"),
+        (_SERVERS, "-k", "never_comes", "--timeout", "90"),
     ),
     Mutant(
         "search: a folder that is gone is told",
         f"{_TOOLS}/searching/folder.py",
         "if not self._folder.is_dir():",
         "if False:",
-        (_SEARCH, "-k", "gone"),
+        (_FOLDER, "-k", "gone"),
     ),
     Mutant(
         "sql: interrupts are tried again",

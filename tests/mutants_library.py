@@ -56,9 +56,9 @@ LIBRARY = [
     ),
     Mutant(
         "schema: patterns that look around wait",
-        f"{_TOOLS}/schema_value.py",
-        "sure = self._regex is not None and not _UNSURE.search(self._regex.pattern)",
-        "sure = self._regex is not None",
+        f"{_TOOLS}/schema_pattern.py",
+        "return self._regex is not None and not _UNSURE.search(self._regex.pattern)",
+        "return self._regex is not None",
         _STREAM,
     ),
     Mutant(
@@ -70,9 +70,9 @@ LIBRARY = [
     ),
     Mutant(
         "schema: a pattern that takes too long is given up",
-        f"{_TOOLS}/schema_value.py",
-        "            self._regex = None\n            return True\n",
-        "            return True\n",
+        f"{_TOOLS}/schema_pattern.py",
+        "            self._given_up += 1\n",
+        "            pass\n",
         _COST,
     ),
     Mutant(

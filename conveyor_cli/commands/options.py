@@ -247,6 +247,34 @@ def _require_own_word(settings: Settings, task: Task) -> None:
                 f"{settings.origin(path)}: model.base_url would send the conversation and your key "
                 f"to {host}: say --base-url yourself, or trust the task with --trust"
             )
+    _require_word_for_tools(settings, task)
+
+
+def _require_word_for_tools(settings: Settings, task: Task) -> None:
+    """The same for what the tools of a task reach."""
+    from conveyor_cli.reach import is_within, places_read, reached, sends_elsewhere, unasked
+
+    path = ("approve",)
+    if unasked(task) and not settings.is_users_own(path):
+        raise UsageError(
+            f"{settings.origin(path)}: approve: never would let calls with effects happen unasked: "
+            "say -c approve=never yourself, or trust the task with --trust"
+        )
+    if settings.is_users_own(("tools",)):
+        return
+    for choice in task.tools:
+        what = reached(choice)
+        if what is not None:
+            raise UsageError(choice.complaint(f"{what}: trust the task with --trust"))
+    base = next((choice.base for choice in task.tools if sends_elsewhere(choice)), None)
+    if not any(map(sends_elsewhere, task.tools)):
+        return
+    for setting, place in places_read(task):
+        if not settings.is_users_own(setting) and not is_within(place, base):
+            raise UsageError(
+                f"{settings.origin(setting)}: {place} is not in the task's folder, and its tools "
+                "could send it away: trust the task with --trust"
+            )
 
 
 def require_prompt(settings: Settings) -> None:

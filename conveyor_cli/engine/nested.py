@@ -24,7 +24,7 @@ _MOST = 1000
 _AT_ONCE = 16
 """Functions that run side by side."""
 _SHOWN = 500
-"""Characters of arguments in events and questions."""
+"""Characters of arguments in events."""
 
 
 class Caller(Protocol):
@@ -133,7 +133,7 @@ class NestedCalls:
             why = await self._why_not(caller)
             if why:
                 return _refused(f"{function.name} was not called: {why}")
-        refusal = await self._approval.refusal(function.name, effects, facts.arguments)
+        refusal = await self._approval.refusal(function.name, effects, called.arguments)
         if refusal is not None:
             return _refused(refusal)
         async with self._slots:

@@ -159,7 +159,7 @@ class Frame:
             head.append(self._progress_row(*self.progress, width))
         head += self._units_under_way(width, max(0, room - _CHART_ROWS))
         if self.question:
-            head.append(self._question_row(width))
+            head += self._question_rows(width, max(2, room // 2))
         foot = summary(self._timeline, now, width) if self._timeline.turns else []
         chart = self._chart(now, width, room - 1) if self._timeline.turns else []
         left = room - len(head) - len(chart)
@@ -204,10 +204,11 @@ class Frame:
         tool = self._timeline.calls[unit.key.call].tool
         return unit.text.partition("(")[0].strip() if tool == _PLAN else tool
 
-    def _question_row(self, width: int) -> Text:
-        row = Text(f" ? {one_line(self.question)}", "bold yellow")
-        row.truncate(width, overflow="ellipsis")
-        return row
+    def _question_rows(self, width: int, most: int) -> list[Text]:
+        """All of it, where there is room: what is asked about may stand at its end."""
+        text = Text(f" ? {one_line(self.question)}", "bold yellow")
+        rows = [*text.wrap(self._console, width, overflow="fold")]
+        return rows if len(rows) <= most else [*rows[: most - 2], Text(" …"), rows[-1]]
 
     def _progress_row(self, what: str, fraction: float | None, width: int) -> Text:
         """`   what  ━━━━━━━━━━        61 %`."""

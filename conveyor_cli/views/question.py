@@ -9,9 +9,8 @@ import termios
 from collections.abc import Callable
 
 from conveyor_cli.engine.approval import Ask
-from conveyor_cli.views.text import one_line
+from conveyor_cli.views.asked import asked
 
-_SHOWN = 200
 _KEYS = {b"y": True, b"Y": True, b"n": False, b"N": False, b"\r": False, b"\n": False}
 
 
@@ -24,10 +23,7 @@ def asking(show: Callable[[str], None]) -> Ask:
     """Asks whether a tool may be called. `show` is given the question, and at its end nothing."""
 
     async def ask(tool: str, arguments: str) -> bool:
-        what = one_line(f"{tool} {arguments}")
-        if len(what) > _SHOWN:
-            what = f"{what[:_SHOWN]}… ({len(what) - _SHOWN} characters more)"
-        show(f"Allow the model to call {what}? [y/N]")
+        show(asked(tool, arguments))
         try:
             return await _yes_pressed()
         finally:

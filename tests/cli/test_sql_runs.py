@@ -110,14 +110,14 @@ def test_passwords_stay_out_of_journals(conveyor: Command) -> None:
     url = "postgresql://clerk:hunter2@127.0.0.1:1/shop"
     conveyor.write("task.yaml", TASK.replace("sqlite:///shop.db", url) % "")
     conveyor.write("script.txt", "```sql\nSELECT 1;\n```\n<<<turn>>>\nDone.\n")
-    done = conveyor("run", "task.yaml", "--json", "--journal", "journal.jsonl")
+    done = conveyor("run", "task.yaml", "--json", "--trust", "--journal", "journal.jsonl")
     assert done.json["calls"][0]["error"]["kind"] == "connection"
     journal = (conveyor.folder / "journal.jsonl").read_text()
     assert "hunter2" not in done.out + done.err + journal
     conveyor.write(
         "task.yaml", TASK.replace('sqlite:///shop.db", write', f'{url}", rows: 0, x') % ""
     )
-    done = conveyor("run", "task.yaml", "--json")
+    done = conveyor("run", "task.yaml", "--json", "--trust")
     assert done.code == 2
     assert "hunter2" not in done.out + done.err
 

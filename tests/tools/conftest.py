@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools.postgres import PostgresServer, find_programs
+from tests.tools.searching import GUIDE
 from tests.tools.searx import Searx, find_searx
 
 PAGES = [
@@ -58,3 +59,20 @@ def searx() -> Iterator[Searx]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of documents, and a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "docs"
+    (folder / "more").mkdir(parents=True)
+    (folder / "guide.md").write_text(GUIDE, encoding="utf-8")
+    (folder / "more" / "page.html").write_text(
+        "<html><script>var otter = 1;</script>\n<h1>Owls</h1>\n<p>Owls see &amp; hear.</p></html>",
+        encoding="utf-8",
+    )
+    (folder / "notes.txt").write_text("The capital of Norway is Oslo.\n", encoding="utf-8")
+    (folder / ".hidden.md").write_text("otter otter otter", encoding="utf-8")
+    (folder / "picture.png").write_bytes(b"\x89PNG otter")
+    return folder

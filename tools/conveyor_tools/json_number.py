@@ -95,9 +95,13 @@ def _number_may_fit(text: str, bounds: Bounds) -> bool:
 
 def is_multiple(value: float, factor: float) -> bool:
     """Whether the value is a multiple, as decimals: 0.3 is one of 0.1."""
-    if not math.isfinite(value) or not factor:
+    if not factor or (isinstance(value, float) and not math.isfinite(value)):
         return True
-    return (Fraction(str(value)) / Fraction(str(factor))).denominator == 1
+    return (_exact(value) / _exact(factor)).denominator == 1
+
+
+def _exact(value: float) -> Fraction:
+    return Fraction(value) if isinstance(value, int) else Fraction(str(value))
 
 
 def _tighter(
@@ -111,4 +115,6 @@ def _tighter(
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)

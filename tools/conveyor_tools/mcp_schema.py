@@ -9,12 +9,17 @@ from types import MappingProxyType
 from typing import Any
 
 from jsonschema import SchemaError
-from jsonschema.exceptions import best_match
 from referencing.exceptions import Unresolvable
 
 from conveyor_tools.errors import ArgumentsError
 from conveyor_tools.later import Later
-from conveyor_tools.schema_validator import Validator, following, shortened
+from conveyor_tools.schema_validator import (
+    TooSlowError,
+    Validator,
+    first_problem,
+    following,
+    shortened,
+)
 from conveyor_tools.signature import NO_LATER
 
 _LARGEST = 64 * 1024
@@ -75,9 +80,11 @@ class SchemaSignature:
             ArgumentsError: they are not.
         """
         try:
-            error = best_match(self._validator.iter_errors(dict(arguments)))
-        except Unresolvable as problem:
+            error = first_problem(self._validator, dict(arguments))
+        except (Unresolvable, RecursionError) as problem:
             raise ArgumentsError(f"its schema cannot be followed: {problem}"[:_SHOWN]) from None
+        except TooSlowError:
+            raise ArgumentsError("its schema takes too long to be checked") from None
         if error is not None:
             place = ".".join(map(str, error.absolute_path))
             message = shortened(error.message)

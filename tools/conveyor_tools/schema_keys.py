@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import regex
-
 from conveyor_tools.schema_check import AllAsked, Asked, Check, Wrong
+from conveyor_tools.schema_pattern import Pattern
 from conveyor_tools.schema_value import Find, agreement, listed, shown
 
 
 class Keyed(Check):
     """Keywords about objects. `what` is what a key is called: an argument, at the top."""
 
-    def __init__(self, schema: Mapping[str, Any], find: Find, what: str) -> None:
+    def __init__(
+        self, schema: Mapping[str, Any], patterns: Mapping[str, Pattern], find: Find, what: str
+    ) -> None:
         self._known: Mapping[str, Any] = schema.get("properties", {})
-        self._patterns: Mapping[str, Any] = schema.get("patternProperties", {})
+        self._of_patterns: Mapping[str, Any] = schema.get("patternProperties", {})
+        self._patterns = patterns
         self._other = schema.get("additionalProperties", True)
         self._required = schema.get("required", ())
         self._closed = self._other is False and not self._patterns
@@ -58,8 +60,13 @@ class Keyed(Check):
 
     def _schemas(self, key: str) -> list[Any]:
         found = [self._known[key]] if key in self._known else []
-        found += [it for pattern, it in self._patterns.items() if regex.search(pattern, key)]
-        return found or [self._other]
+        unknown = False
+        for name, pattern in self._patterns.items():
+            matches = pattern.found_in(key)
+            unknown = unknown or matches is None
+            if matches:
+                found.append(self._of_patterns[name])
+        return found or [True if unknown else self._other]
 
     def child(self) -> Asked:
         asked = [self._find(schema) for schema in self._schemas(self._key)]

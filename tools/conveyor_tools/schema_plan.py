@@ -17,6 +17,7 @@ from conveyor_tools.schema_check import (
     together,
 )
 from conveyor_tools.schema_keys import Keyed
+from conveyor_tools.schema_pattern import Pattern
 from conveyor_tools.schema_rest import Rest, rest_of
 from conveyor_tools.schema_told import NULL, is_null_if_missing
 from conveyor_tools.schema_value import (
@@ -102,11 +103,13 @@ class Plan:
 
     def _all_makers(self) -> dict[str, Callable[[], Check]]:
         schema, find = self._schema, self._plans.of
+        pattern = Pattern(schema.get("pattern"))
+        patterns = {it: Pattern(it) for it in schema.get("patternProperties", {})}
         return {
-            "string": lambda: Textual(schema),
+            "string": lambda: Textual(schema, pattern),
             "number": lambda: Numeric(schema, integer=self._integer),
             "array": lambda: Listed(schema, find),
-            "object": lambda: Keyed(schema, find, self._what),
+            "object": lambda: Keyed(schema, patterns, find, self._what),
         }
 
     def begin(self, first: str, budget: Budget) -> Check | Wrong:

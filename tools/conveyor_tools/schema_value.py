@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import regex
-
 from conveyor_tools.json_number import Bounds, is_multiple, may_fit
 from conveyor_tools.schema_check import Asked, Check, Never, Wrong
+from conveyor_tools.schema_pattern import Pattern
 
 Find = Callable[[Any], Asked]
 """What a schema inside asks."""
@@ -18,10 +17,6 @@ _KINDS = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "bool
 ARTICLES = {"object": "an ", "array": "an ", "integer": "an ", "null": ""}
 _EACH_UP_TO = 256
 """A pattern is tried at each character up to here, then where the text has grown by a quarter."""
-_UNSURE = regex.compile(r"\(\?<?[=!]|\\[bB\d]|\(\?P=")
-"""Where the start of a match does not say what may follow: looking around, and back."""
-_PATIENCE = 0.05
-"""Seconds, roughly, that a pattern may take; one that takes longer says nothing any more."""
 _SHOWN = 60
 _LISTED = 10
 
@@ -35,6 +30,25 @@ def same_json(one: Any, other: Any) -> bool:
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_json(one[it], other[it]) for it in one)
     return bool(one == other)
+
+
+def all_differ(values: Sequence[Any]) -> bool:
+    """Whether no two JSON values are equal. The time does not grow with the square."""
+    return len({_hashable(value) for value in values}) == len(values)
+
+
+def _hashable(value: Any) -> Any:
+    """What is equal for the same JSON values, and only for those."""
+    match value:
+        case bool():
+            return "boolean", value
+        case list():
+            return "array", tuple(map(_hashable, value))
+        case dict():
+            return "object", frozenset((key, _hashable(it)) for key, it in value.items())
+        case float() if math.isnan(value):
+            return "NaN", object()
+    return value
 
 
 def kind_of_first(char: str) -> str:
@@ -115,7 +129,7 @@ class Numeric(Check):
         return Wrong(f"must be {self._bounds}")
 
     def end(self, value: Any) -> Wrong | None:
-        if math.isnan(value):
+        if isinstance(value, float) and math.isnan(value):
             return None
         if not (self._bounds.above(value) and self._bounds.below(value)):
             return Wrong(f"must be {self._bounds}, not {shown(value)}")
@@ -127,13 +141,12 @@ class Numeric(Check):
 class Textual(Check):
     """Keywords about strings."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    def __init__(self, schema: Mapping[str, Any], pattern: Pattern) -> None:
         self._most = schema.get("maxLength")
         self._least = schema.get("minLength", 0)
         self._pattern = schema.get("pattern")
-        self._regex = _compiled(self._pattern)
-        sure = self._regex is not None and not _UNSURE.search(self._regex.pattern)
-        self._tried_early = sure
+        self._seek = pattern
+        self._given_up = not pattern.tells_early
         self._text = ""
         self._next_try = 1
 
@@ -143,31 +156,21 @@ class Textual(Check):
         found = []
         if self._most is not None and len(self._text) > self._most:
             found.append(Wrong(f"must have at most {self._most} characters", self._most - begun))
-        if self._tried_early:
-            while self._regex is not None and self._next_try <= len(self._text):
-                tried, grown = self._next_try, self._next_try * 5 // 4
-                self._next_try = tried + 1 if tried < _EACH_UP_TO else grown
-                if not self._matches(self._text[:tried], partial=True):
-                    found.append(Wrong(self._mismatch(), tried - begun - 1))
-                    break
+        while not self._given_up and self._next_try <= len(self._text):
+            tried, grown = self._next_try, self._next_try * 5 // 4
+            self._next_try = tried + 1 if tried < _EACH_UP_TO else grown
+            may_match = self._seek.found_in(self._text[:tried], partial=True)
+            self._given_up = not may_match
+            if may_match is False:
+                found.append(Wrong(self._mismatch(), tried - begun - 1))
         return min(found, key=lambda wrong: wrong.index) if found else None
 
     def end(self, value: Any) -> Wrong | None:
         if len(value) < self._least:
             return Wrong(f"must have at least {self._least} characters")
-        if not self._matches(value, partial=False):
+        if self._seek.found_in(value) is False:
             return Wrong(self._mismatch())
         return None
-
-    def _matches(self, text: str, *, partial: bool) -> bool:
-        """Whether the pattern does; one that takes too long is given up for good."""
-        if self._regex is None:
-            return True
-        try:
-            return self._regex.search(text, partial=partial, timeout=_PATIENCE) is not None
-        except TimeoutError:
-            self._regex = None
-            return True
 
     def _mismatch(self) -> str:
         return f"must match the pattern {self._pattern}"
@@ -205,9 +208,7 @@ class Listed(Check):
     def end(self, value: Any) -> Wrong | None:
         if len(value) < self._least:
             return Wrong(f"must have at least {self._least} items")
-        if self._unique and any(
-            same_json(one, other) for at, one in enumerate(value) for other in value[:at]
-        ):
+        if self._unique and not all_differ(value):
             return Wrong("must not have an item twice")
         return None
 
@@ -231,11 +232,3 @@ def shown(value: Any) -> str:
     """A value, cut where it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _compiled(pattern: object) -> regex.Pattern[str] | None:
-    """None where it is no pattern here: other engines know other ones."""
-    try:
-        return regex.compile(pattern) if isinstance(pattern, str) else None
-    except regex.error:
-        return None

@@ -98,7 +98,7 @@ class SqlTool:
             self._limits,
             self._timeout,
             write=self._write,
-            secret=self._url.secret,
+            secrets=self._url.secrets,
         )
 
     def _connect(self) -> Database:

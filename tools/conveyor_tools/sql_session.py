@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ _STOPPED = Failure("interrupt", "KeyboardInterrupt", "it was stopped")
 class SqlSession:
     """One connection. What is asked of it is done in the order in which it was asked.
 
-    `write`: whether statements may change something. `secret` is the password, which no report may
+    `write`: whether statements may change something. `secrets` are passwords, which no report may
     hold.
     """
 
@@ -60,13 +60,13 @@ class SqlSession:
         timeout: float,
         *,
         write: bool = True,
-        secret: str = "",
+        secrets: Sequence[str] = (),
     ) -> None:
         self._connect = connect
         self._limits = limits
         self._timeout = timeout
         self._write = write
-        self._secret = secret
+        self._secrets = secrets
         self._database: Database | None = None
         self._listener: Callable[[Report], None] = lambda _: None
         self._calls: dict[int, SqlCall] = {}
@@ -251,7 +251,9 @@ class SqlSession:
         return Outcome(status, Failure(failure.kind, failure.type, message))
 
     def _hidden(self, message: str) -> str:
-        return message.replace(self._secret, "***") if self._secret else message
+        for secret in self._secrets:
+            message = message.replace(secret, "***")
+        return message
 
     # The end of a call
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from conveyor_tools.databases.base import Database
 
 DIALECTS = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql"}
+_SECRETS = ("password", "sslpassword")
+"""Of what can stand behind the question mark."""
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 
 
@@ -38,8 +40,9 @@ class DatabaseUrl:
 
     @property
     def shown(self) -> str:
-        """The URL without its password."""
-        return self._url.render_as_string(hide_password=True)
+        """The URL without its passwords."""
+        hidden = {name: "***" for name in _SECRETS if name in self._url.query}
+        return self._url.update_query_dict(hidden).render_as_string(hide_password=True)
 
     @property
     def is_own(self) -> bool:
@@ -47,9 +50,10 @@ class DatabaseUrl:
         return self.dialect != "postgresql" and (self._url.database or "") in ("", ":memory:")
 
     @property
-    def secret(self) -> str:
-        """The password, which nobody may be shown; empty if there is none."""
-        return str(self._url.password or "")
+    def secrets(self) -> tuple[str, ...]:
+        """The passwords, which nobody may be shown."""
+        found = (self._url.password, *(self._url.query.get(name) for name in _SECRETS))
+        return tuple(str(it) for it in found if it)
 
     def open(self, *, write: bool, superuser: bool) -> Database:
         """Connect. Blocks. Raises DatabaseFailed."""
@@ -72,7 +76,7 @@ class DatabaseUrl:
             "host": url.host,
             "port": url.port,
             "user": url.username,
-            "password": self.secret or None,
+            "password": str(self._url.password or "") or None,
             "dbname": url.database,
             **url.query,
         }

@@ -37,8 +37,17 @@ _ENDS_TRANSACTIONS = frozenset(
 )
 _READS = frozenset(("SELECT", "WITH", "VALUES", "TABLE"))
 _RISKY_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
-_MAY = [f"pg_has_role(oid, '{role}', 'USAGE')" for role in _RISKY_ROLES]
-_IS_RISKY = f"SELECT rolsuper OR {' OR '.join(_MAY)} FROM pg_roles WHERE rolname = current_user"  # noqa: S608
+_RISKY_NAMES = ", ".join(f"'{role}'" for role in _RISKY_ROLES)
+_IS_RISKY = f"""
+    SELECT bool_or(
+        other.rolsuper OR other.rolname IN ({_RISKY_NAMES})
+        OR other.rolcreaterole AND current_setting('server_version_num')::int < 160000
+    )
+    FROM pg_roles AS other, (VALUES (current_user), (session_user)) AS own(name)
+    WHERE pg_has_role(own.name, other.oid, 'MEMBER')
+"""  # noqa: S608 - names of ours
+"""Of all roles that it can become, by SET ROLE too. Before version 16, one that may make roles can
+make itself a member of those that reach the server."""
 _RISKY = (
     "the task connects as a superuser, or as a role that may run programs or reach files of the "
     "server, which no transaction undoes: use an ordinary role, or set the option `superuser`"
@@ -96,7 +105,7 @@ class PostgresDatabase:
 
     def _ends_other(self, word: str, code: str) -> bool:
         """PREPARE TRANSACTION, unlike PREPARE."""
-        return word == "PREPARE" and code.upper().split()[1:2] == ["TRANSACTION"]
+        return word == "PREPARE" and statement(code[len(word) :], self.dialect)[1] == "TRANSACTION"
 
     def _answer(self, code: str, limits: Limits) -> Answer:
         results = self._results(code)
@@ -194,7 +203,8 @@ class PostgresDatabase:
             self._value("SET CONSTRAINTS ALL IMMEDIATE")
 
     def commit(self) -> None:
-        self._value("COMMIT")
+        # Before version 16, large objects can be changed in a transaction that only reads.
+        self._value("COMMIT" if self._write else "ROLLBACK")
 
     def roll_back(self) -> None:
         self._value("ROLLBACK")

@@ -20,15 +20,20 @@ from conveyor_tools.splitters.sql import statement
 _PATIENCE = 5.0
 """Seconds to wait for another program that has locked the file."""
 _LARGEST_VALUE = 64 * 1024 * 1024
+_MEMORY = 1024 * 1024 * 1024
+"""Bytes that SQLite may take: each column of a row may hold a value of the largest size."""
 _PRAGMAS = frozenset(
     (
         *("table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"),
         *("foreign_key_list", "foreign_key_check", "integrity_check", "quick_check"),
         *("function_list", "collation_list", "compile_options", "encoding", "user_version"),
+        "data_version",  # which FTS5's tables ask for
     )
 )
-_TAKE_NO_VALUE = frozenset(("encoding", "user_version"))
+_TAKE_NO_VALUE = frozenset(("encoding", "user_version", "data_version"))
 """Pragmas that set something if they are given a value."""
+_REFUSED_FUNCTIONS = ("load_extension", "fts3_tokenizer")
+"""Code of other files, and addresses in this program's memory."""
 _INTERRUPTED = "interrupted"
 
 
@@ -70,6 +75,7 @@ class SqliteDatabase:
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.execute(f"PRAGMA hard_heap_limit = {_MEMORY}")
         connection.execute("PRAGMA trusted_schema = off")
         connection.execute(f"PRAGMA query_only = {'off' if write else 'on'}")
         connection.execute("PRAGMA foreign_keys = on")
@@ -86,8 +92,8 @@ class SqliteDatabase:
                 self._refused = "no other file can be reached from here"
             case sqlite3.SQLITE_PRAGMA if one not in _PRAGMAS or (two and one in _TAKE_NO_VALUE):
                 self._refused = f"PRAGMA {one} is not allowed here"
-            case sqlite3.SQLITE_FUNCTION if (two or "").lower() == "load_extension":
-                self._refused = "extensions cannot be loaded here"
+            case sqlite3.SQLITE_FUNCTION if (two or "").lower() in _REFUSED_FUNCTIONS:
+                self._refused = f"the function {two} is not allowed here"
             case _:
                 return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY
@@ -112,6 +118,9 @@ class SqliteDatabase:
                     )
                 columns = [column[0] for column in cursor.description]
                 return first_rows(columns, cursor, limits)
+        except MemoryError:
+            message = "it takes more memory than SQLite is given here"
+            raise DatabaseFailed.because("exception", "MemoryError", message) from None
         except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:
             raise self._failed(error) from None
         finally:

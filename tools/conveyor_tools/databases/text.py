@@ -16,10 +16,10 @@ def shown(answer: Answer, limits: Limits) -> str:
     """The answer as a small table with a last line that says what it is. Ends with a newline."""
     if not answer.columns:
         return f"{answer.status}\n"
-    lines = [" | ".join(_cell(name, limits) for name in answer.columns)]
+    lines = [" | ".join(_cut(name, limits).translate(_ESCAPES) for name in answer.columns)]
     room = limits.characters - len(lines[0])
     for row in answer.rows:
-        line = " | ".join(_cell(value, limits) for value in row)
+        line = " | ".join("NULL" if value is None else value.translate(_ESCAPES) for value in row)
         room -= len(line) + 1
         if room < 0:
             break
@@ -32,12 +32,10 @@ def shown(answer: Answer, limits: Limits) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(value: str | None, limits: Limits) -> str:
-    if value is None:
-        return "NULL"
-    if len(value) > limits.cell:
-        value = f"{value[: limits.cell]}… (cut: {len(value)} characters)"
-    return value.translate(_ESCAPES)
+def _cut(value: str, limits: Limits) -> str:
+    if len(value) <= limits.cell:
+        return value
+    return f"{value[: limits.cell]}… (cut: {len(value)} characters)"
 
 
 def first_rows(
@@ -59,7 +57,9 @@ def first_rows(
         values = tuple(row)
         more = more or len(kept) == limits.rows or room < 0
         if not more:
-            kept.append(tuple(map(text, values)))
+            # Cut at once: one row may be a gigabyte, and the next one, too.
+            texts = map(text, values)
+            kept.append(tuple(None if it is None else _cut(it, limits) for it in texts))
             room -= sum(min(len(value or ""), limits.cell) + 3 for value in kept[-1])
         if objects.wanted:
             objects.take([data(*it) for it in enumerate(values)])

@@ -7,14 +7,16 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
+
+from conveyor_tools.searching.html_text import text_of
 
 _TEXT = frozenset((".txt", ".md", ".markdown", ".rst", ".org", ".adoc", ".tex", ".text", ".log"))
 _HTML = frozenset((".html", ".htm", ".xhtml"))
 _LARGEST = 8 * 1024 * 1024
 _PASSAGE = 1200
 """Characters after which a passage ends with its paragraph; twice as many end it anywhere."""
+_LONGEST_HEADING = 200
 _HEADING = re.compile(r"\s*(?:#+|=+)\s+(.+?)\s*#*$")
 
 
@@ -34,7 +36,9 @@ _LOOKED_AT = 8192
 class Document:
     """A file, by its path in the folder, and what tells that it was changed."""
 
+    file: Path
     path: str
+    """In the folder. What of it is no UTF-8 is written as `\\xff`."""
     changed: int
     size: int
 
@@ -61,19 +65,17 @@ def documents(folder: Path) -> Iterator[Document]:
             facts = path.stat()
             if facts.st_size > _LARGEST:
                 continue
-            shown = path.relative_to(folder).as_posix()
-            yield Document(shown, facts.st_mtime_ns, facts.st_size)
+            shown = _shown(path.relative_to(folder).as_posix())
+            yield Document(path, shown, facts.st_mtime_ns, facts.st_size)
 
 
 def passages(path: Path) -> Iterator[Passage]:
     """A document in passages. What is no UTF-8 is read as well as it can be; binary files: none."""
-    text = _decoded(path.read_bytes()[:_LARGEST])
+    with path.open("rb") as file:
+        text = _decoded(file.read(_LARGEST))
     if path.suffix.lower() in _HTML:
-        reader = _Reader()
-        reader.feed(text)
-        reader.close()
-        text = reader.text
-    return _cut(text, path.stem)
+        text = text_of(text)
+    return _cut(text, _shown(path.stem))
 
 
 def _decoded(content: bytes) -> str:
@@ -86,7 +88,8 @@ def _decoded(content: bytes) -> str:
 def _cut(text: str, title: str) -> Iterator[Passage]:
     first, size, lines = 1, 0, list[str]()
     for number, line in enumerate(text.split("\n"), 1):
-        heading = _HEADING.match(line)
+        # Not of a long line: the time it takes grows with the square.
+        heading = _HEADING.match(line) if len(line) <= _LONGEST_HEADING else None
         full = size > 2 * _PASSAGE or (size > _PASSAGE and not line.strip())
         if lines and (heading or full):
             yield Passage(first, title, "\n".join(lines))
@@ -107,36 +110,5 @@ def _cut(text: str, title: str) -> Iterator[Passage]:
         yield Passage(first, title, "\n".join(lines))
 
 
-class _Reader(HTMLParser):
-    """The text of a page, each line where it stands in the file."""
-
-    _silent = frozenset(("script", "style", "template", "noscript"))
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._lines: dict[int, str] = {}
-        self._hidden = 0
-        self._heading = False
-
-    @property
-    def text(self) -> str:
-        last = max(self._lines, default=0)
-        return "\n".join(self._lines.get(number, "") for number in range(1, last + 1))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
-        self._hidden += tag in self._silent
-        self._heading = tag in ("h1", "h2", "h3")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._silent and self._hidden:
-            self._hidden -= 1
-        self._heading = self._heading and tag not in ("h1", "h2", "h3")
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden:
-            return
-        number, _ = self.getpos()
-        for place, line in enumerate(data.split("\n"), number):
-            before = self._lines.get(place, "")
-            mark = "# " if self._heading and line.strip() and not before else ""
-            self._lines[place] = f"{before} {mark}{line.strip()}".strip()
+def _shown(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

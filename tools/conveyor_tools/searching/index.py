@@ -16,7 +16,7 @@ from conveyor_tools.searching.documents import Document, documents, passages
 
 MOST_DOCUMENTS = 100_000
 """Of a folder; more are left out."""
-_FORMAT = 2
+_FORMAT = 3
 _OF_ONE_FILE = 3
 """Passages of one document among the hits."""
 _SHOWN_WORDS = 48
@@ -159,10 +159,7 @@ class Index:
             return  # another program has read it meanwhile
         self._forget(connection, document.path)
         try:
-            rows = [
-                (it.title, it.text, document.path, it.line)
-                for it in passages(self._folder / document.path)
-            ]
+            rows = [(it.title, it.text, document.path, it.line) for it in passages(document.file)]
         except OSError:  # it was taken away, or may not be read: the next time, perhaps
             return
         connection.executemany(
@@ -189,13 +186,16 @@ class Index:
         return self._connection
 
     def _file(self) -> Path:
+        """Nobody else may read it: it holds what the documents say, whoever may read these."""
         self._cache.mkdir(parents=True, exist_ok=True)
-        key = hashlib.sha256(f"{_FORMAT} {self._folder}".encode()).hexdigest()[:24]
+        key = hashlib.sha256(f"{_FORMAT} ".encode() + os.fsencode(self._folder)).hexdigest()[:24]
         path = self._cache / f"{key}.db"
         if path.exists():
             os.utime(path)
         else:
             _remove_unused(self._cache)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        path.chmod(0o600)
         return path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
 import json
 import os
 import re
@@ -15,6 +14,7 @@ import httpx
 
 from conveyor_tools.errors import TemporaryError, ToolError
 from conveyor_tools.searching.base import Hit
+from conveyor_tools.searching.html_text import unescaped
 
 _LONGEST_ANSWER = 4 * 1024 * 1024
 _SHOWN = 600
@@ -166,5 +166,5 @@ def _plain(text: Any) -> str:
     """A server's text without tags, on one line, shortened."""
     if not isinstance(text, str):
         return ""
-    words = " ".join(html.unescape(_TAG.sub("", text[: 8 * _SHOWN])).split())
+    words = " ".join(unescaped(_TAG.sub("", text[: 8 * _SHOWN])).split())
     return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
