@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 
-_STUCK = 0.5
+_STUCK = 1.0
 """Seconds after which a loop that has not heard of a signal is held up by something."""
 
 Handlers = Mapping[int, Callable[[], None]]

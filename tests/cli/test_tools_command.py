@@ -272,7 +272,7 @@ def test_a_tool_that_blocks_everything_can_be_stopped(conveyor: Command, number:
         if line == b"it blocks\n":
             break
     process.send_signal(number)
-    time.sleep(1)  # a loop that was not held up would have heard of it by then
+    time.sleep(1.5)  # a loop that was not held up would have heard of it by then
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
