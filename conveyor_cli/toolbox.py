@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from conveyor_cli.errors import UsageError
 from conveyor_cli.tool_choice import SERVER, ToolChoice
-from conveyor_cli.trust import TrustStore, claim_of
+from conveyor_cli.trust import Claim, TrustStore, claim_of, claim_of_code
 from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import FunctionTool
@@ -160,8 +160,9 @@ def _make(choice: ToolChoice) -> Tool | FunctionTool:
     reference = choice.reference
     if reference is None:
         return find_tool(choice.name, choice.options, choice.base)
-    _require_trusted(choice)
-    return load(reference, read(reference), choice.options, choice.base)
+    code = read(reference)  # once: what is trusted is what runs
+    _require_trusted(claim_of_code(choice, code))
+    return load(reference, code, choice.options, choice.base)
 
 
 def _begin(choice: ToolChoice) -> McpServer:
@@ -169,13 +170,12 @@ def _begin(choice: ToolChoice) -> McpServer:
     from conveyor_tools.mcp import McpServer, read_options  # noqa: PLC0415 - its libraries are slow
 
     try:
-        _require_trusted(choice)
+        _require_trusted(claim_of(choice))
         return McpServer(read_options(choice.options, choice.base))
     except ToolLoadError as error:
         raise UsageError(choice.complaint(error)) from None
 
 
-def _require_trusted(choice: ToolChoice) -> None:
-    claim = claim_of(choice)
+def _require_trusted(claim: Claim | None) -> None:
     if claim is not None and claim not in TrustStore():
         raise ToolLoadError(f"{claim.name} is not trusted, or was changed just now")

@@ -1,4 +1,4 @@
-"""Code that a task would run on this machine, and whether the user trusts it.
+"""What of a task needs the user's trust, and whether they gave it.
 
 A task is input from others. A tool in a file or a module is code of this machine with all that its
 user may do, so it runs only after the user trusted it once. That is remembered by the content of
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -23,16 +24,22 @@ from conveyor_cli.errors import UsageError
 from conveyor_cli.tool_choice import SERVER, ToolChoice
 from conveyor_cli.views.text import one_line
 from conveyor_tools.errors import ToolLoadError
-from conveyor_tools.loading import read
+from conveyor_tools.loading import Code, read
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Code of a task that wants to be run here: its name there, what it is, and its digest."""
+    """Something of a task that needs the user's trust."""
 
     name: str
+    """What it is called, in a sentence."""
     what: str
+    """What is trusted: one line, to be remembered."""
+    question: str
+    refusal: str
+    """Why the task is not run without it."""
     digest: str
+    """Of all that it is trusted for: with other content it is another claim."""
 
 
 class TrustStore:
@@ -57,7 +64,11 @@ class TrustStore:
         """Remember it. Where that cannot be written down, it is trusted this once, and told."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8", errors="replace") as file:
+            # Whatever the umask: who can write here is trusted with everything.
+            number = os.open(
+                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            with os.fdopen(number, "a", encoding="utf-8", errors="replace") as file:
                 file.write(f"{claim.digest} {one_line(claim.what)}\n")
         except OSError as error:
             from conveyor_cli.app import complain  # noqa: PLC0415 - it imports the commands
@@ -65,6 +76,13 @@ class TrustStore:
             self._this_once.add(claim.digest)
             why = f"{self._path} cannot be written: {error.strerror}"
             complain(f"that {claim.name} is trusted is not remembered: {why}")
+
+
+def claim_of_code(choice: ToolChoice, code: Code) -> Claim:
+    """What is to be trusted of a tool in a file or module, which was read already."""
+    assert choice.reference is not None
+    what = str(code.path or choice.reference.source)
+    return _to_run(choice, str(choice.reference), what, code.digest)
 
 
 def claim_of(choice: ToolChoice) -> Claim | None:
@@ -75,8 +93,7 @@ def claim_of(choice: ToolChoice) -> Claim | None:
     """
     reference = choice.reference
     if reference is not None:
-        code = read(reference)
-        return Claim(str(reference), str(code.path or reference.source), code.digest)
+        return claim_of_code(choice, read(reference))
     if choice.name != SERVER:
         return None
     from conveyor_tools.mcp import read_options  # noqa: PLC0415 - only where a task wants it
@@ -86,34 +103,49 @@ def claim_of(choice: ToolChoice) -> Claim | None:
         return None
     # All that decides what is run, values of the environment included.
     facts = json.dumps([choice.options, str(options.cwd)], sort_keys=True, default=str)
-    return Claim(options.runs, options.runs, hashlib.sha256(facts.encode()).hexdigest())
+    digest = hashlib.sha256(facts.encode()).hexdigest()
+    return _to_run(choice, options.runs, options.runs, digest)
 
 
-def require_trust(choices: Iterable[ToolChoice], *, given: bool) -> None:
-    """See to it that the user trusts the code of a task's tools, none of which has been run.
+def _to_run(choice: ToolChoice, name: str, what: str, digest: str) -> Claim:
+    why = f"{name} would run code of this machine: read it, then trust it with --trust"
+    question = f"The task would run {what} on this machine, outside the sandbox. Trust it?"
+    return Claim(name, what, question, choice.complaint(why), digest)
 
-    `given`: the user has said so on the command line. Otherwise they are asked on a terminal.
+
+def code_of(choices: Iterable[ToolChoice]) -> Iterator[Claim]:
+    """The code that a task's tools would run on this machine, none of which has been run.
 
     Raises:
-        UsageError: they do not, cannot be asked, or the code cannot be found.
+        UsageError: it cannot be found.
     """
-    store = TrustStore()
     for choice in choices:
         try:
             claim = claim_of(choice)
         except ToolLoadError as error:
             raise UsageError(choice.complaint(error)) from None
-        if claim is None or claim in store:
+        if claim is not None:
+            yield claim
+
+
+def require_trust(claims: Iterable[Claim], *, given: bool) -> None:
+    """See to it that the user trusts all of these; what they trust is remembered.
+
+    `given`: the user has said so on the command line. Otherwise they are asked on a terminal.
+
+    Raises:
+        UsageError: they do not, or cannot be asked.
+    """
+    store = TrustStore()
+    for claim in claims:
+        if claim in store:
             continue
         if not given and not _ask(claim):
-            why = f"{claim.name} would run code of this machine: read it, then trust it with"
-            raise UsageError(choice.complaint(f"{why} --trust"))
+            raise UsageError(claim.refusal)
         store.add(claim)
 
 
 def _ask(claim: Claim) -> bool:
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
         return False
-    what = one_line(claim.what)
-    question = f"The task would run {what} on this machine, outside the sandbox. Trust it?"
-    return typer.confirm(question, default=False, err=True)
+    return typer.confirm(one_line(claim.question), default=False, err=True)

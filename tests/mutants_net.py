@@ -72,8 +72,8 @@ NET = [
     Mutant(
         "http: secrets are hidden",
         f"{_HTTP}_request.py",
-        "            text = text.replace(secret, _HIDDEN)\n",
-        "            text = text[:]\n",
+        "return self._spelled.sub(_HIDDEN, text)",
+        "return text",
         _WEB,
     ),
     Mutant(

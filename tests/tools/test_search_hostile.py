@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
+from conveyor_tools.errors import ToolError
 from conveyor_tools.searching.base import Hit
 from conveyor_tools.searching.folder import FolderSearch
 from conveyor_tools.searching.html_text import text_of, unescaped
@@ -126,6 +129,27 @@ def test_pages_as_text(page: str, text: str) -> None:
 def test_character_references() -> None:
     assert unescaped("&lt;&#65;&#x41;&eacute;") == "<AAé"
     assert unescaped(f"a&#{'9' * 5000};b&#x{'f' * 5000};c") == "a\ufffdb\ufffdc"
+
+
+def test_a_packed_answer_is_not_unpacked() -> None:
+    """300 kB, packed twice, of a gigabyte: the limit on answers was looked at behind each piece."""
+    inner = zlib.compressobj(9, wbits=31)
+    packed = b"".join(inner.compress(bytes(1 << 24)) for _ in range(64)) + inner.flush()
+    body = gzip.compress(packed)
+    head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip, gzip\r\ncontent-length: {len(body)}\r\n\r\n"
+
+    async def ask() -> str:
+        async with rude(head.encode() + body) as server:
+            search = Searxng(f"http://127.0.0.1:{server.port}", 30)
+            try:
+                with pytest.raises(ToolError) as caught:
+                    await search.find("x", 5)
+                assert b"accept-encoding: identity\r\n" in server.requests[0].lower()
+                return str(caught.value)
+            finally:
+                await search.close()
+
+    assert "packs its answer" in asyncio.run(ask())
 
 
 def test_a_servers_text_with_a_number_that_has_no_end() -> None:

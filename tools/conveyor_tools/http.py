@@ -131,7 +131,7 @@ class Http:
         except TimeoutError:
             raise ToolError(f"{where}: no whole answer within {self.timeout:g} s") from None
         except (httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException) as error:
-            why = self._own.hide(str(error)[:_SHOWN]) or "the connection was lost"
+            why = self._own.hide(str(error))[:_SHOWN] or "the connection was lost"
             raise TemporaryError(f"{where}: no valid answer: {why}") from error
         return {name: self._hidden(value) for name, value in answer.items()}
 
@@ -178,7 +178,7 @@ class Http:
             content = await http_answer.read(response, self._max_bytes)
         finally:
             await response.aclose()
-        answer = http_answer.shown(response, content)
+        answer = http_answer.shown(response, content, self._own)
         if isinstance(following, Stay):
             answer["note"] = f"the redirect was not followed: {following.reason}"
         return answer
@@ -198,6 +198,8 @@ class Http:
         """The value without the task's secrets, which some servers repeat."""
         if isinstance(value, str):
             return self._own.hide(value)
+        if isinstance(value, int | float) and self._own.hide(written := str(value)) != written:
+            return self._own.hide(written)
         if isinstance(value, list):
             return [self._hidden(each) for each in value]
         if isinstance(value, dict):

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -32,11 +32,20 @@ _WINDOW_BITS = {
     "x-gzip": 16 + zlib.MAX_WBITS,
     "deflate": zlib.MAX_WBITS,
 }
+_OTHER_ENCODINGS = ("br", "zstd", "compress", "x-compress")
 _ZLIB_HEADERS = tuple(bytes([window << 4 | 8]) for window in range(8))
 ENCODINGS = "gzip, deflate"
 """What servers are told that they may compress answers with."""
 _SPARE = 64 * 1024
 """Bytes that may come over the limit: packed ones that unpack to nothing must end, too."""
+
+
+class Secrets(Protocol):
+    """What the task sends to the server, and nobody else may see."""
+
+    def hide(self, text: str) -> str: ...
+
+    def hide_in_piece(self, text: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,8 @@ async def read(response: httpx.Response, limit: int) -> Content:
     """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "", *_WINDOW_BITS):
-        raise ToolError(f"the answer is encoded as {encoding[:40]!r}, which was not asked for")
+        named = f" as {encoding}" if encoding in _OTHER_ENCODINGS else ""
+        raise ToolError(f"the answer is encoded{named}, which was not asked for")
     packed = encoding in _WINDOW_BITS
     chunks = response.aiter_raw()
     if packed:
@@ -97,10 +107,10 @@ async def _unpacked(
         raise ToolError(f"the answer ends in the middle of its {encoding} data")
 
 
-def shown(response: httpx.Response, content: Content) -> dict[str, Any]:
-    """An answer as the model and its code get it."""
+def shown(response: httpx.Response, content: Content, secrets: Secrets) -> dict[str, Any]:
+    """An answer as the model and its code get it. What is cut here has no piece of a secret."""
     headers = {
-        name: response.headers[name][:_LONGEST_HEADER]
+        name: secrets.hide(response.headers[name])[:_LONGEST_HEADER]
         for name in _SHOWN
         if name in response.headers
     }
@@ -110,8 +120,13 @@ def shown(response: httpx.Response, content: Content) -> dict[str, Any]:
         return answer | {"body": ""}
     if not _is_text(kind, content.content):
         size = f"{content.size} bytes" if content.size is not None else "of unknown size"
-        return answer | {"body": None, "note": f"{kind[:100] or 'binary'}, {size}: not shown"}
+        return answer | {
+            "body": None,
+            "note": f"{secrets.hide(kind)[:100] or 'binary'}, {size}: not shown",
+        }
     text = _decoded(response, content)
+    if response.status_code == httpx.codes.PARTIAL_CONTENT or not content.whole:
+        text = secrets.hide_in_piece(text)
     if not content.whole:
         size = f" of {content.size}" if content.size is not None else ""
         cut = f"the body was cut: the first {len(content.content)}{size} bytes are shown"

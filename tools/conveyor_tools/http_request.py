@@ -28,6 +28,8 @@ _MOST_HEADERS = 50
 _LONGEST_VALUE = 8000
 _SHORTEST_SECRET = 6
 """Shorter values are too likely to be part of something else."""
+_SHORTEST_PIECE = 3
+"""The same for a part of one, where a text was cut."""
 _HIDDEN = "•••"
 
 Body = str | dict[str, Any] | list[Any] | None
@@ -85,17 +87,16 @@ class OwnHeaders:
         ]
         if any(host.domain for host, _ in self._by_host):
             raise ValueError("headers are for one host each, not for a domain")
-        self._secrets = sorted(
-            {
-                secret
-                for own in headers.values()
-                for value in own.values()
-                for secret in (*map(os.environ.get, variables(value)), filled(value))
-                if secret and len(secret) >= _SHORTEST_SECRET
-            },
-            key=len,
-            reverse=True,
-        )
+        known = {
+            secret
+            for own in headers.values()
+            for value in own.values()
+            for secret in (*(os.environ[name].strip() for name in variables(value)), filled(value))
+            if len(secret) >= _SHORTEST_SECRET
+        }
+        self._secrets = sorted(known, key=len, reverse=True)
+        spelled = "|".join(map(re.escape, self._secrets)) or "(?!)"
+        self._spelled = re.compile(spelled, re.IGNORECASE)
 
     def of(self, url: httpx.URL, *, private: bool) -> dict[str, str]:
         """Those for the URL's host.
@@ -111,7 +112,19 @@ class OwnHeaders:
         return own
 
     def hide(self, text: str) -> str:
-        """The text without the secrets."""
+        """The text without the secrets, in whatever case."""
+        return self._spelled.sub(_HIDDEN, text)
+
+    def hide_in_piece(self, text: str) -> str:
+        """The same for a piece of a text, which may begin or end within a secret."""
+        text = self.hide(text)
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
+            for length in range(min(len(secret) - 1, len(text)), _SHORTEST_PIECE - 1, -1):
+                if text.endswith(secret[:length]):
+                    text = text[:-length] + _HIDDEN
+                    break
+            for length in range(min(len(secret) - 1, len(text)), _SHORTEST_PIECE - 1, -1):
+                if text.startswith(secret[-length:]):
+                    text = _HIDDEN + text[length:]
+                    break
         return text

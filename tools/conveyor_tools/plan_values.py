@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,10 @@ from conveyor_tools.errors import ToolError
 
 _SHOWN = 60
 """Characters of a value that a message shows."""
+
+
+_MOST = 2 * 1024 * 1024
+"""Characters of other steps' results in the arguments of one."""
 
 
 class StepProblem(Exception):  # noqa: N818 - what the model did, not a mistake of ours
@@ -115,24 +119,48 @@ def resolve(value: Value, results: Mapping[int, Any], *, python: bool = False) -
     as that writes it.
 
     Raises:
-        ToolError: a step's result has nothing under that path.
+        ToolError: a step's result has nothing under that path, or all of it would be too much.
     """
-    write = repr if python else _as_json
-    match value:
-        case Reference():
-            return _look_up(value, results[value.step])
-        case Template(parts):
-            found = [
-                part if isinstance(part, str) else _look_up(part, results[part.step])
-                for part in parts
-            ]
-            return "".join(part if isinstance(part, str) else write(part) for part in found)
-        case list():
-            return [resolve(item, results, python=python) for item in value]
-        case dict():
-            return {key: resolve(item, results, python=python) for key, item in value.items()}
-        case _:
-            return value
+    return _Filling(results, repr if python else _as_json).of(value)
+
+
+class _Filling:
+    """Puts results in the place of references. A short plan could ask for one a thousand times."""
+
+    def __init__(self, results: Mapping[int, Any], write: Callable[[Any], str]) -> None:
+        self._results = results
+        self._write = write
+        self._room = _MOST
+
+    def of(self, value: Value) -> Any:
+        match value:
+            case Reference():
+                found = self._look_up(value)
+                self._take(found if isinstance(found, str) else _as_json(found))
+                return found
+            case Template(parts):
+                return "".join(map(self._text, parts))
+            case list():
+                return [self.of(item) for item in value]
+            case dict():
+                return {key: self.of(item) for key, item in value.items()}
+            case _:
+                return value
+
+    def _text(self, part: str | Reference) -> str:
+        if isinstance(part, str):
+            return part
+        found = self._look_up(part)
+        return self._take(found if isinstance(found, str) else self._write(found))
+
+    def _look_up(self, reference: Reference) -> Any:
+        return _look_up(reference, self._results[reference.step])
+
+    def _take(self, text: str) -> str:
+        self._room -= len(text)
+        if self._room < 0:
+            raise ToolError(f"the results that it uses have more than {_MOST} characters together")
+        return text
 
 
 def _look_up(reference: Reference, found: Any) -> Any:

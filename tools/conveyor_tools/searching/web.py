@@ -39,7 +39,8 @@ class WebSearch:
         self._base = base.rstrip("/")
         self._where = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
         self._timeout = timeout
-        self._headers = {"accept": "application/json", **(headers or {})}
+        self._headers = {"accept": "application/json", "accept-encoding": "identity"}
+        self._headers |= headers or {}
         self._client: httpx.AsyncClient | None = None
 
     async def prepare(self) -> None:
@@ -90,7 +91,10 @@ class WebSearch:
         client = self._open()
         async with client.stream(method, url, headers=self._headers, **options) as response:
             self._check(response.status_code)
-            async for part in response.aiter_bytes():
+            if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+                # A few bytes, packed twice, would be gigabytes at once.
+                raise ToolError(f"{self.name} packs its answer, which was not asked for")
+            async for part in response.aiter_raw():
                 parts.append(part)
                 size += len(part)
                 if size > _LONGEST_ANSWER:
