@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,27 @@ def test_what_does_not_change_is_not_read_again(docs: Path) -> None:
     (docs / "notes.txt").write_text("The capital of Norway is Rome.\n", encoding="utf-8")
     os.utime(docs / "notes.txt", ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert len(search(docs, "Oslo")) == 1
+
+
+def test_what_is_gone_is_taken_out_without_looking_at_the_rest(
+    docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite works for what is removed, not for all that the index holds each time."""
+    for number in range(600):
+        (docs / f"{number}.txt").write_text(f"number {number} zebra", encoding="utf-8")
+    steps: list[None] = []
+
+    class Counting(sqlite3.Connection):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.set_progress_handler(lambda: steps.append(None), 100)
+
+    search(docs, "zebra")
+    for number in range(200):
+        (docs / f"{number}.txt").unlink()
+    monkeypatch.setattr(index.sqlite3, "connect", partial(sqlite3.connect, factory=Counting))
+    assert len(search(docs, "zebra", 1000)) == 400
+    assert 0 < len(steps) < 1000  # hundreds of instructions; more than 10,000 for each of all
 
 
 QUERIES = [
