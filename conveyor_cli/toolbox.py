@@ -161,7 +161,7 @@ def _make(choice: ToolChoice) -> Tool | FunctionTool:
     if reference is None:
         return find_tool(choice.name, choice.options, choice.base)
     code = read(reference)  # once: what is trusted is what runs
-    _require_trusted(code_claim(reference, code))
+    _require_trusted(code_claim(choice, reference, code))
     return load(reference, code, choice.options, choice.base)
 
 

@@ -1,4 +1,4 @@
-"""Code that a task would run on this machine, and whether the user trusts it.
+"""What of a task needs the user's trust, and whether they gave it.
 
 A task is input from others. A tool in a file or a module is code of this machine with all that its
 user may do, so it runs only after the user trusted it once. That is remembered by the content of
@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -29,11 +29,17 @@ from conveyor_tools.loading import Code, Reference, read
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Code of a task that wants to be run here: its name there, what it is, and its digest."""
+    """Something of a task that needs the user's trust."""
 
     name: str
+    """What it is called, in a sentence."""
     what: str
+    """What is trusted: one line, to be remembered."""
+    question: str
+    refusal: str
+    """Why the task is not run without it."""
     digest: str
+    """Of all that it is trusted for: with other content it is another claim."""
 
 
 class TrustStore:
@@ -72,9 +78,9 @@ class TrustStore:
             complain(f"that {claim.name} is trusted is not remembered: {why}")
 
 
-def code_claim(reference: Reference, code: Code) -> Claim:
+def code_claim(choice: ToolChoice, reference: Reference, code: Code) -> Claim:
     """What is to be trusted of a tool in a file or module, which was read already."""
-    return Claim(str(reference), str(code.path or reference.source), code.digest)
+    return _code(choice, str(reference), str(code.path or reference.source), code.digest)
 
 
 def claim_of(choice: ToolChoice) -> Claim | None:
@@ -85,7 +91,7 @@ def claim_of(choice: ToolChoice) -> Claim | None:
     """
     reference = choice.reference
     if reference is not None:
-        return code_claim(reference, read(reference))
+        return code_claim(choice, reference, read(reference))
     if choice.name != SERVER:
         return None
     from conveyor_tools.mcp import read_options  # noqa: PLC0415 - only where a task wants it
@@ -95,34 +101,49 @@ def claim_of(choice: ToolChoice) -> Claim | None:
         return None
     # All that decides what is run, values of the environment included.
     facts = json.dumps([choice.options, str(options.cwd)], sort_keys=True, default=str)
-    return Claim(options.runs, options.runs, hashlib.sha256(facts.encode()).hexdigest())
+    digest = hashlib.sha256(facts.encode()).hexdigest()
+    return _code(choice, options.runs, options.runs, digest)
 
 
-def require_trust(choices: Iterable[ToolChoice], *, given: bool) -> None:
-    """See to it that the user trusts the code of a task's tools, none of which has been run.
+def _code(choice: ToolChoice, name: str, what: str, digest: str) -> Claim:
+    why = f"{name} would run code of this machine: read it, then trust it with --trust"
+    question = f"The task would run {what} on this machine, outside the sandbox. Trust it?"
+    return Claim(name, what, question, choice.complaint(why), digest)
 
-    `given`: the user has said so on the command line. Otherwise they are asked on a terminal.
+
+def code_of(choices: Iterable[ToolChoice]) -> Iterator[Claim]:
+    """The code that a task's tools would run on this machine, none of which has been run.
 
     Raises:
-        UsageError: they do not, cannot be asked, or the code cannot be found.
+        UsageError: it cannot be found.
     """
-    store = TrustStore()
     for choice in choices:
         try:
             claim = claim_of(choice)
         except ToolLoadError as error:
             raise UsageError(choice.complaint(error)) from None
-        if claim is None or claim in store:
+        if claim is not None:
+            yield claim
+
+
+def require_trust(claims: Iterable[Claim], *, given: bool) -> None:
+    """See to it that the user trusts all of these; what they trust is remembered.
+
+    `given`: the user has said so on the command line. Otherwise they are asked on a terminal.
+
+    Raises:
+        UsageError: they do not, or cannot be asked.
+    """
+    store = TrustStore()
+    for claim in claims:
+        if claim in store:
             continue
         if not given and not _ask(claim):
-            why = f"{claim.name} would run code of this machine: read it, then trust it with"
-            raise UsageError(choice.complaint(f"{why} --trust"))
+            raise UsageError(claim.refusal)
         store.add(claim)
 
 
 def _ask(claim: Claim) -> bool:
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
         return False
-    what = one_line(claim.what)
-    question = f"The task would run {what} on this machine, outside the sandbox. Trust it?"
-    return typer.confirm(question, default=False, err=True)
+    return typer.confirm(one_line(claim.question), default=False, err=True)

@@ -9,6 +9,7 @@ _BACKENDS = "conveyor_cli/backends"
 _EVERY = "tests/cli/dialects/test_every_dialect.py"
 _SPLITS = (_EVERY, "-k", "every_split and (llama or mistral)")
 _FOUND = (_EVERY, "-k", "found and native")
+_SHOWN = ("tests/cli/views/test_panes_dialects.py",)
 _TAGGED = (_EVERY, "-k", "found and qwen3")
 _SERVERS = ("tests/cli/backends/test_openai.py",)
 
@@ -49,6 +50,20 @@ SPEECH = [
         "(</parameter>)~(?:<parameter=|</function>|</tool_call>)|",
         "(</parameter>)|",
         _TAGGED,
+    ),
+    Mutant(
+        "qwen3-coder: what is to run is shown where it stands",
+        f"{_DIALECTS}/tagged_call.py",
+        "return self._place(response, length)[0]",
+        "return self.start + length",
+        _SHOWN,
+    ),
+    Mutant(
+        "fences: what is to run is shown where it stands",
+        f"{_DIALECTS}/fences.py",
+        "self._kept(length)[0] if self._margin else self._start + length",
+        "self._start + length",
+        _SHOWN,
     ),
     Mutant(
         "qwen3-coder: a tag inside a string of code is code",

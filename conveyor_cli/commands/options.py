@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -116,8 +116,6 @@ Assignments = Annotated[
     ),
 ]
 
-_HERE = ("localhost", "127.0.0.1", "::1")
-"""Hosts that a task may talk to without the user's own word."""
 
 _FLAGS = {
     "prompt": ("prompt",),
@@ -185,15 +183,33 @@ def _standard_input() -> str:
 
 
 def trusted_task(settings: Settings, *, trust: bool) -> Task:
-    """The task, whose own tools the user trusts. Raises UsageError."""
-    from conveyor_cli.trust import require_trust
+    """The task, whose own tools the user trusts, and what it would do with what is theirs.
+
+    Raises:
+        UsageError: they do not, or it is no task.
+    """
+    from conveyor_cli.reach import wishes
+    from conveyor_cli.trust import code_of, require_trust
 
     task = settings.task()
-    require_trust(task.tools, given=trust)
-    if not trust:
-        _require_own_word(settings, task)
+    require_trust((*code_of(task.tools), *wishes(settings, task)), given=trust)
     if task.sandbox.kind == "unsafe":
         _say_unsafe()
+    return task
+
+
+def saving_task(settings: Settings, *, trust: bool) -> Task:
+    """The same, for a run whose files are saved: that there is a place for them is known before.
+
+    Raises UsageError.
+    """
+    task = trusted_task(settings, trust=trust)
+    if task.save_files is not None:
+        there = next(it for it in (task.save_files, *task.save_files.parents) if os.path.exists(it))  # noqa: PTH110 - which asks of places it may not see
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            why = "cannot be written to" if there.is_dir() else "is no folder"
+            origin = settings.origin(("save_files",))
+            raise UsageError(f"{origin}: save_files: {there} {why}: name another folder")
     return task
 
 
@@ -204,61 +220,6 @@ def _say_unsafe() -> None:
     from conveyor_sandbox.unsafe import NOTHING
 
     Console(stderr=True).print(NOTHING, style="bold red", soft_wrap=True)
-
-
-def _require_own_word(settings: Settings, task: Task) -> None:
-    """Files of the user's are only changed where they themselves said so, not a task of others'.
-
-    Raises:
-        UsageError: nobody but the task says so.
-    """
-    path = ("workspace", "apply")
-    if task.workspace and task.workspace.apply == "always" and not settings.is_users_own(path):
-        raise UsageError(
-            f"{settings.origin(path)}: workspace.apply: always would change files of yours: say "
-            "--apply always yourself, or trust the task with --trust"
-        )
-    if task.save_files is not None and not settings.is_users_own(("save_files",)):
-        raise UsageError(
-            f"{settings.origin(('save_files',))}: save_files would write to {task.save_files}: say "
-            "--save-files DIR yourself, or trust the task with --trust"
-        )
-    path = ("model", "base_url")
-    if task.model.backend == "openai" and not settings.is_users_own(path):
-        host = urlsplit(task.model.base_url or "").hostname or ""
-        if host not in _HERE:
-            raise UsageError(
-                f"{settings.origin(path)}: model.base_url would send the conversation and your key "
-                f"to {host}: say --base-url yourself, or trust the task with --trust"
-            )
-    _require_word_for_tools(settings, task)
-
-
-def _require_word_for_tools(settings: Settings, task: Task) -> None:
-    """The same for what the tools of a task reach."""
-    from conveyor_cli.reach import is_within, places_read, reached, sends_elsewhere, unasked
-
-    path = ("approve",)
-    if unasked(task) and not settings.is_users_own(path):
-        raise UsageError(
-            f"{settings.origin(path)}: approve: never would let calls with effects happen unasked: "
-            "say -c approve=never yourself, or trust the task with --trust"
-        )
-    if settings.is_users_own(("tools",)):
-        return
-    for choice in task.tools:
-        what = reached(choice)
-        if what is not None:
-            raise UsageError(choice.complaint(f"{what}: trust the task with --trust"))
-    base = next((choice.base for choice in task.tools if sends_elsewhere(choice)), None)
-    if not any(map(sends_elsewhere, task.tools)):
-        return
-    for setting, place in places_read(task):
-        if not settings.is_users_own(setting) and not is_within(place, base):
-            raise UsageError(
-                f"{settings.origin(setting)}: {place} is not in the task's folder, and its tools "
-                "could send it away: trust the task with --trust"
-            )
 
 
 def require_prompt(settings: Settings) -> None:

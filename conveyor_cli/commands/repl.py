@@ -58,7 +58,7 @@ def repl(
 
     settings = options.read_settings(task, options.flags(context), set_)
     settings.merged.update(name="repl", prompt="(what the user types)")
-    aftermath = asyncio.run(_talk(options.trusted_task(settings, trust=trust), plain=plain))
+    aftermath = asyncio.run(_talk(options.saving_task(settings, trust=trust), plain=plain))
     problems = settle_files(aftermath, RunStatus.DONE, aftermath.report())
     for problem in problems:
         complain(problem)

@@ -55,7 +55,7 @@ def run(
     settings = options.read_settings(task, options.flags(context), set_)
     options.require_prompt(settings)
     shown = Shown(stream=stream_json, plain=plain, journal=journal, collects=True)
-    performance = perform(options.trusted_task(settings, trust=trust), shown)
+    performance = perform(options.saving_task(settings, trust=trust), shown)
     raise typer.Exit(_conclude(performance, as_json=json, stream=stream_json))
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from conveyor_cli.tool_choice import ToolChoice
     from conveyor_cli.tool_facts import ToolFacts
     from conveyor_cli.toolbox import Toolbox
+    from conveyor_tools.tool import Tool
 
 app = typer.Typer(
     name="tools", help="List tools, show them, try one without a model.", no_args_is_help=True
@@ -118,8 +119,8 @@ def try_tool(
         str,
         typer.Argument(
             metavar="TEXT|-",
-            help="What the model would write: arguments as JSON. Where the one argument is a text, "
-            "such as code or SQL, that text will do. - reads standard input.",
+            help="What the model would write: arguments as JSON. Where all that is needed is a "
+            "text, such as code, SQL or a query, that text will do. - reads standard input.",
         ),
     ],
     task: TaskOption = None,
@@ -167,17 +168,25 @@ def _perform(
     if pace[0] <= 0:
         raise UsageError("--rate: must be more than 0")
     tool = toolbox.tools.get(called)
-    if tool is not None and tool.argument is not None:
-        text = _with_name(tool.argument, text)
+    if tool is not None:
+        text = _as_json(tool, text)
     call = f'<tool_call>\n{{"name": {json.dumps(called)}, "arguments": {text}}}\n</tool_call>'
     script = ScriptedBackend([call, ""], rate=pace[0], chunk=pace[1])
     return perform(task, Shown(plain=plain), script, toolbox)
 
 
-def _with_name(argument: str, text: str) -> str:
-    """The arguments as JSON of a tool whose one argument is a text, which may stand alone."""
+def _as_json(tool: Tool, text: str) -> str:
+    """The arguments as JSON of a tool that needs no more than a text, which may stand alone."""
     import json
 
+    argument = tool.argument
+    if argument is None:
+        needed = tool.schema.get("required", ())
+        if text.lstrip().startswith("{") or len(needed) != 1:
+            return text
+        (argument,) = needed
+        is_text = tool.schema["properties"][argument].get("type") == "string"
+        return json.dumps({argument: text}) if is_text else text
     try:
         given = json.loads(text)
     except ValueError:

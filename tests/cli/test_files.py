@@ -148,9 +148,20 @@ def test_files_of_a_run_that_is_ended(
 
 
 def test_a_folder_that_cannot_be_had(conveyor: Command) -> None:
-    """Is said at the end; the answer is there all the same."""
+    """Is said before anything is done."""
     conveyor.write("out", "a file")
-    done = run_code(conveyor, "local", "open('a', 'w')", "--save-files", "out")
+    done = run_code(conveyor, "local", "open('a', 'w')", "--save-files", "out/deep")
+    assert done.code == 2
+    assert done.only_complaint.endswith("out is no folder: name another folder")
+
+
+def test_a_folder_that_is_taken_meanwhile(conveyor: Command) -> None:
+    """Is said at the end; the answer is there all the same."""
+    conveyor.write(
+        "mytools.py", "def take() -> None:\n    'Take it.'\n    open('out', 'w').close()\n"
+    )
+    tools = ("--trust", "-c", "tools=[python, ./mytools.py:take]", "-c", "approve=never")
+    done = run_code(conveyor, "local", "take()", "--save-files", "out", *tools)
     assert (done.code, done.out) == (1, "done\n")
     assert "--save-files out" in done.complaint
 

@@ -84,6 +84,31 @@ def test_what_is_the_users_needs_their_word(conveyor: Command, case: str) -> Non
     assert "--trust" not in trusted.err
 
 
+def test_a_word_is_remembered_for_what_it_was_given_for(conveyor: Command) -> None:
+    """With other tools, which could be told other things, it is needed again."""
+    tools: list[Any] = [{"http": HTTP | {"headers": HEADERS}}]
+    assert run(conveyor, tools, "--trust").code == 0
+    assert run(conveyor, tools).code == 0
+    assert run(conveyor, ["python", *tools]).code == 2
+    elsewhere = {"hosts": ["b.example"], "headers": {"b.example": HEADERS["a.example"]}}
+    assert run(conveyor, [{"http": elsewhere}]).code == 2
+
+
+def test_a_word_is_asked_for_on_a_terminal(conveyor: Command) -> None:
+    """Once; nothing is run before."""
+    tools = [{"http": HTTP | {"headers": HEADERS}}]
+    run(conveyor, tools)
+    for answer, code in (("n\r", 2), ("y\r", 0)):
+        typed = conveyor.terminal("run", "task/task.yaml", "--plain", size=(120, 40), API_KEY="k")
+        typed.until(
+            "headers would send API_KEY, of your environment, to its hosts. Allow it? [y/N]"
+        )
+        typed.type(answer)
+        assert typed.wait() == code
+    again = run(conveyor, tools)
+    assert again.code == 0
+
+
 @pytest.mark.parametrize("case", ALLOWED)
 def test_what_is_the_tasks_own_needs_none(conveyor: Command, case: str) -> None:
     tools, fields = ALLOWED[case]

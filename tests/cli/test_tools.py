@@ -192,7 +192,7 @@ def test_the_model_is_told_of_the_functions() -> None:
     """Name, signature and description stand in the system prompt."""
     chosen = map(ToolChoice, ("python", "calculator"))
     functions = open_toolbox(chosen).functions_told
-    assert "- calculator(expression: str) -> str\n  Calculate an expression" in functions
+    assert "- calculator(expression: str) -> str\n  Calculates an expression" in functions
 
 
 def test_the_unit_timeout_is_paused(conveyor: Command) -> None:

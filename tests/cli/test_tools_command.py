@@ -216,6 +216,23 @@ def test_a_text_is_tried_alone_or_as_json(conveyor: Command, text: str, out: str
     assert (done.code, done.out) == ((1, "") if out is None else (0, out))
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "out"),
+    [
+        ("6 * 7 km in m", 0, "42000 m\n"),
+        ('{"expression": "6 * 7"}', 0, "42\n"),
+        ('{"expression": 42}', 1, ""),
+        (' {"expression"', 1, ""),
+    ],
+)
+def test_a_text_is_tried_alone_where_no_more_is_needed(
+    conveyor: Command, text: str, code: int, out: str
+) -> None:
+    """But what begins as JSON does is that, right or wrong."""
+    done = conveyor("tools", "try", "calculator", text, "--rate", "500", "--plain")
+    assert (done.code, done.out) == (code, out)
+
+
 def test_a_try_that_is_stopped_says_so_to_the_shell(conveyor: Command) -> None:
     """As a run does: 130, not that of a call that failed."""
     process = conveyor.start("tools", "try", "shell", "echo begun; sleep 60", "--sandbox", "local",

@@ -9,7 +9,7 @@ import pytest
 
 from conveyor_cli.tool_choice import ToolChoice
 from conveyor_cli.toolbox import open_toolbox
-from conveyor_cli.trust import Claim, TrustStore, claim_of, require_trust
+from conveyor_cli.trust import Claim, TrustStore, claim_of, code_of, require_trust
 
 TOOL = '''
 from conveyor_tools.function import tool
@@ -29,7 +29,7 @@ def test_a_file_that_is_swapped_once_it_was_looked_at_is_not_run(
     path = tmp_path / "greeting.py"
     path.write_text(TOOL.format("Greets."), encoding="utf-8")
     choice = ToolChoice(f"{path}:greet")
-    require_trust([choice], given=True)
+    require_trust(code_of([choice]), given=True)
     trusted = TrustStore.__contains__
 
     def swapped(store: TrustStore, claim: Claim) -> bool:

@@ -362,6 +362,24 @@ def test_no_such_database(kind: str, name: str, what: str, tmp_path: Path) -> No
     assert [it.name for it in tmp_path.iterdir()] == ["folder"]
 
 
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    """Here one that is another one's by now. That the task allows no writing would not be true."""
+    shop = Shop("sqlite", tmp_path, pytest.fail)
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            await conversation.call(1, "SELECT 1")
+            conversation.session.commit()
+            (tmp_path / "shop.db").rename(tmp_path / "moved.db")
+            outcome = await conversation.call(2, "DELETE FROM orders")
+            assert outcome.failure is not None
+            assert outcome.failure.kind == "denied"
+            assert "cannot be written" in outcome.failure.message
+            assert "option" not in outcome.failure.message
+
+    asyncio.run(do())
+
+
 def test_garbage_for_a_database(tmp_path: Path) -> None:
     (tmp_path / "shop.db").write_bytes(b"no database at all " * 1000)
     for kind in ("sqlite", "duckdb"):

@@ -43,7 +43,7 @@ _ROUNDED = decimal.Context(prec=_SHOWN_DIGITS, Emax=100_000, Emin=-100_000)
 
 @tool(effects=Effects.PURE, timeout=10, ready_when={"expression"})
 def calculator(expression: Annotated[str, Field(max_length=_LONGEST)]) -> str:
-    """Calculate an expression in exact decimals, with units if it has any; return text.
+    """Calculates an expression in exact decimals, with units if it has any; gives text.
 
     Knows + - * / // % and ** (or ^), parentheses, pi and e, and the functions abs, ceil, exp,
     factorial, floor, ln, log10, max, min, round, sqrt: calculator("sqrt(2) * (0.1 + 0.2)").

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from conveyor_tools.databases.base import (
+    NOT_WRITABLE,
     READ_ONLY,
     TRANSACTIONS,
     Answer,
@@ -156,7 +157,8 @@ class SqliteDatabase:
         if self._refused:
             return DatabaseFailed.because("denied", "PermissionError", self._refused)
         if "readonly database" in message:
-            return DatabaseFailed.because("denied", "PermissionError", READ_ONLY)
+            why = NOT_WRITABLE if self._write else READ_ONLY
+            return DatabaseFailed.because("denied", "PermissionError", why)
         if message == _INTERRUPTED:
             return DatabaseFailed.because("interrupt", name, message)
         return DatabaseFailed.because("exception", name, message)

@@ -71,7 +71,8 @@ def documents(folder: Path) -> Iterator[Document]:
 
 def passages(path: Path) -> Iterator[Passage]:
     """A document in passages. What is no UTF-8 is read as well as it can be; binary files: none."""
-    text = _decoded(path.read_bytes()[:_LARGEST])
+    with path.open("rb") as file:
+        text = _decoded(file.read(_LARGEST))
     if path.suffix.lower() in _HTML:
         text = text_of(text)
     return _cut(text, _shown(path.stem))

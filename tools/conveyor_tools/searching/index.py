@@ -159,8 +159,7 @@ class Index:
             return  # another program has read it meanwhile
         self._forget(connection, document.path)
         try:
-            found = passages(document.file)
-            rows = [(it.title, it.text, document.path, it.line) for it in found]
+            rows = [(it.title, it.text, document.path, it.line) for it in passages(document.file)]
         except OSError:  # it was taken away, or may not be read: the next time, perhaps
             return
         connection.executemany(
