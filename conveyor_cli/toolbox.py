@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from conveyor_cli.errors import UsageError
 from conveyor_cli.tool_choice import SERVER, ToolChoice
-from conveyor_cli.trust import Claim, TrustStore, claim_of, code_claim
+from conveyor_cli.trust import Claim, TrustStore, claim_of, claim_of_code
 from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import FunctionTool
@@ -161,7 +161,7 @@ def _make(choice: ToolChoice) -> Tool | FunctionTool:
     if reference is None:
         return find_tool(choice.name, choice.options, choice.base)
     code = read(reference)  # once: what is trusted is what runs
-    _require_trusted(code_claim(choice, reference, code))
+    _require_trusted(claim_of_code(choice, code))
     return load(reference, code, choice.options, choice.base)
 
 

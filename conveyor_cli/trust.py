@@ -24,7 +24,7 @@ from conveyor_cli.errors import UsageError
 from conveyor_cli.tool_choice import SERVER, ToolChoice
 from conveyor_cli.views.text import one_line
 from conveyor_tools.errors import ToolLoadError
-from conveyor_tools.loading import Code, Reference, read
+from conveyor_tools.loading import Code, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,11 @@ class TrustStore:
             complain(f"that {claim.name} is trusted is not remembered: {why}")
 
 
-def code_claim(choice: ToolChoice, reference: Reference, code: Code) -> Claim:
+def claim_of_code(choice: ToolChoice, code: Code) -> Claim:
     """What is to be trusted of a tool in a file or module, which was read already."""
-    return _code(choice, str(reference), str(code.path or reference.source), code.digest)
+    assert choice.reference is not None
+    what = str(code.path or choice.reference.source)
+    return _to_run(choice, str(choice.reference), what, code.digest)
 
 
 def claim_of(choice: ToolChoice) -> Claim | None:
@@ -91,7 +93,7 @@ def claim_of(choice: ToolChoice) -> Claim | None:
     """
     reference = choice.reference
     if reference is not None:
-        return code_claim(choice, reference, read(reference))
+        return claim_of_code(choice, read(reference))
     if choice.name != SERVER:
         return None
     from conveyor_tools.mcp import read_options  # noqa: PLC0415 - only where a task wants it
@@ -102,10 +104,10 @@ def claim_of(choice: ToolChoice) -> Claim | None:
     # All that decides what is run, values of the environment included.
     facts = json.dumps([choice.options, str(options.cwd)], sort_keys=True, default=str)
     digest = hashlib.sha256(facts.encode()).hexdigest()
-    return _code(choice, options.runs, options.runs, digest)
+    return _to_run(choice, options.runs, options.runs, digest)
 
 
-def _code(choice: ToolChoice, name: str, what: str, digest: str) -> Claim:
+def _to_run(choice: ToolChoice, name: str, what: str, digest: str) -> Claim:
     why = f"{name} would run code of this machine: read it, then trust it with --trust"
     question = f"The task would run {what} on this machine, outside the sandbox. Trust it?"
     return Claim(name, what, question, choice.complaint(why), digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 
 import pytest
 
@@ -245,6 +246,37 @@ def test_a_try_that_is_stopped_says_so_to_the_shell(conveyor: Command) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"conveyor: shell: cancelled: stopped by the user" in err
+
+
+BLOCKS = """
+import sys, time
+from conveyor_tools.function import tool
+
+@tool(effects="pure")
+async def blocks(seconds: int) -> int:
+    "Block the event loop, as no `async def` should."
+    print("it blocks", file=sys.stderr, flush=True)
+    time.sleep(seconds)
+    return 1
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_tool_that_blocks_everything_can_be_stopped(conveyor: Command, number: int) -> None:
+    """By the second signal, which interrupts it where it stands."""
+    conveyor.write("mytools.py", BLOCKS)
+    process = conveyor.start("tools", "try", "./mytools.py:blocks", '{"seconds": 600}', "--trust",
+                             "--rate", "500", "--plain")  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line == b"it blocks\n":
+            break
+    process.send_signal(number)
+    time.sleep(1)  # a loop that was not held up would have heard of it by then
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert b"Traceback" not in err
 
 
 def test_an_exit_status_is_called_that(conveyor: Command) -> None:
