@@ -146,6 +146,8 @@ class Stage:
         """Fetch what the run leaves; quickly if someone waits for its end."""
         guest = self._parts.workplace.guest
         patience = _IN_A_HURRY if self._progress.stopping else _AT_LEISURE
+        if guest is not None:
+            guest.attend()
         files = None if guest is None else guest.files
         made = self._parts.agent.files
         await self._aftermath.collect(files, made, patience, self._fanout.emit, run.clock)

@@ -61,7 +61,7 @@ class GuestClient:
     ) -> None:
         self.python = python
         self.files = Files(self._send)
-        """The workspace's files, once somebody listens."""
+        """The workspace's files, once somebody listens (see `attend`)."""
         self._channel = channel
         self._patience = unit_timeout + _GRACE
         self._clock = clock
@@ -117,6 +117,11 @@ class GuestClient:
                 on_death()
 
         self._attend(keep)
+
+    def attend(self) -> None:
+        """Hear what it answers though nobody listens, as where no call was made; that is kept."""
+        if self._listening is None:
+            self._attend(self._early.append)
 
     def _attend(self, listener: Listener) -> None:
         self._listener = listener

@@ -108,6 +108,18 @@ def test_changes_are_applied(conveyor: Command, project: Path, sandbox: str) -> 
     assert changed == set(changes)
 
 
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_a_run_without_a_call(conveyor: Command, project: Path, sandbox: str) -> None:
+    """Its sandbox has nothing to say but which files there are: those that were brought."""
+    before = snapshot(project)
+    done = conveyor("run", "-p", "hi", "--script", conveyor.script("Done."), "--rate", "500",
+                    "--sandbox", sandbox, "--workspace", project, "--apply", "always",
+                    "-c", "tools=[python]", "--json")  # fmt: skip
+    assert done.code == 0, done.err
+    assert (done.json["answer"], done.json["workspace"]["changes"]) == ("Done.", [])
+    assert snapshot(project) == before
+
+
 def test_the_diff(conveyor: Command, project: Path) -> None:
     """Unified; binary files and renames are named, control characters are visible."""
     before = snapshot(project)
