@@ -214,7 +214,7 @@ def test_who_is_asked_about_what(approve: Approve, asked: list[str]) -> None:
         ("look", "[]", "the arguments are not plain data"),
         ("look", "[" * 500_000, "the arguments are not plain data"),
         ("look", '{"at": ' + "9" * 100_000 + "}", "the arguments are not plain data"),
-        ("look", '{"at": NaN}', "at: must be a string, not a number (given: nan)"),
+        ("look", '{"at": NaN}', "at: must be a string, not what begins with 'N' (given: nan)"),
         ("look", '{"at": "a", "at": 1}', "at: must be a string, not a number (given: 1)"),
     ],
 )

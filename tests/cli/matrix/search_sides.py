@@ -48,7 +48,7 @@ def folder_search(folder: Path, _: object) -> Iterator[Side]:
     documents.mkdir()
     (documents / "otters.md").write_text("# Otters\n\nSea otters hold hands.\n\nThey swim.\n")
     (documents / "owls.txt").write_text("Owls hoot.\n" * 50)
-    (documents / "binary.txt").write_bytes(bytes(range(256)) + b" gargoyle \x1b[2J\xff\n" * 99)
+    (documents / "broken.txt").write_bytes(bytes(range(1, 256)) + b" gargoyle \x1b[2J\xff\n" * 99)
     (documents / "large.txt").write_text("word " * 1_500_000 + "zebra")
     queries = [("otters", 5), ("hoot swim", 1), ("nothing-at-all", 5)]
 
