@@ -87,7 +87,7 @@ DATA = [
     Mutant(
         "sql: a password is told to nobody",
         f"{_TOOLS}/sql_session.py",
-        'message.replace(secret, "***")',
+        "message.replace(text, instead)",
         "message",
         (_SERVER, "-k", "password"),
     ),

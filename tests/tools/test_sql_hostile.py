@@ -15,6 +15,12 @@ from conveyor_tools.databases.text import first_rows, shown
 from tests.tools.postgres import PostgresServer
 from tests.tools.shops import Shop, run
 
+SORTS_MUCH = (
+    "SELECT max(a) FROM "
+    "(SELECT a, random() AS r FROM range(400000000) t(a) ORDER BY r LIMIT 300000000)"
+)
+"""About six gigabytes."""
+
 
 def failure(shop: Shop, text: str, **options: Any) -> Failure:
     """Why a call of it fails."""
@@ -143,3 +149,27 @@ def test_full_text_tables_can_be_used(tmp_path: Path) -> None:
     made = "CREATE VIRTUAL TABLE found USING fts5(x); INSERT INTO found VALUES ('an otter')"
     assert run(shop, made, write=True).ends(1) == ["ok", "ok"]
     assert "an otter" in run(shop, "SELECT x FROM found WHERE found MATCH 'otter'").output(1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ATTACH ':memory:' AS more",
+        "DETACH shop",
+        "USE shop.main",
+        "SET VARIABLE kept = 1",
+        "SET schema = 'main'",
+        "RESET schema",
+        "LOAD json",
+    ],
+)
+def test_duckdb_changes_nothing_that_no_transaction_undoes(text: str, tmp_path: Path) -> None:
+    found = failure(Shop("duckdb", tmp_path, nobody), text, write=True)
+    assert found.kind == "denied"
+
+
+def test_duckdb_does_not_fill_the_disk(tmp_path: Path) -> None:
+    """By default, what does not fit in memory may take all of it."""
+    found = failure(Shop("duckdb", tmp_path, nobody), SORTS_MUCH, timeout=300)
+    assert "max_temp_directory_size" in found.message
+    assert [it.name for it in tmp_path.iterdir()] == ["shop.db"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from conveyor_tools.registry import find_tool
 from conveyor_tools.sql import SqlTool
 from tests.tools.postgres import PostgresServer
 from tests.tools.shops import Shop, run, talk
-from tests.tools.web.rude import rude
 
 
 def test_the_server_dies_in_mid_statement(postgres: PostgresServer, tmp_path: Path) -> None:
@@ -144,22 +144,32 @@ def test_deferred_constraints_fail_the_call_itself(
 
 
 def test_something_else_is_there(tmp_path: Path) -> None:
-    """What accepts connections and says nothing: it is told which server that is."""
+    """What accepts connections and says nothing: it is told which server that is.
 
-    async def silent(_: asyncio.StreamWriter) -> None:
-        await asyncio.Event().wait()
+    It is waited for once, though the connection is wanted on the tool's name already.
+    """
+    connected = 0
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connected
+        connected += 1
+        with contextlib.closing(writer):
+            await asyncio.sleep(60)
 
     async def do() -> tuple[Outcome, int]:
-        async with rude(silent) as server:
-            url = f"postgresql://someone@127.0.0.1:{server.port}/shop?connect_timeout=2"
-            tool = find_tool("sql", {"url": url}, tmp_path)
-            assert isinstance(tool, SqlTool)
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://someone@127.0.0.1:{port}/shop"
+        tool = find_tool("sql", {"url": url, "timeout": 2}, tmp_path)
+        assert isinstance(tool, SqlTool)
+        with contextlib.closing(server):
             async with talk(tool) as conversation:
-                return await conversation.call(1, "SELECT 1"), server.port
+                return await conversation.call(1, "SELECT 1"), port
 
     outcome, port = asyncio.run(do())
     assert outcome.failure is not None
     assert outcome.failure.message == f"127.0.0.1:{port}: no answer within 2 s"
+    assert connected == 1
 
 
 def test_the_password_is_told_to_nobody(postgres: PostgresServer, tmp_path: Path) -> None:

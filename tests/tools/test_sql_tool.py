@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conveyor_sandbox.reports import Output, Status
+from conveyor_sandbox.reports import Ended, Output, Status
 from conveyor_tools.answer import Unusable
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.registry import find_tool
@@ -345,21 +345,31 @@ def test_ddl_is_undone_too(shop: Shop) -> None:
     ("name", "what"), [("none.db", "there is no such database"), ("folder", "this is no file")]
 )
 def test_no_such_database(kind: str, name: str, what: str, tmp_path: Path) -> None:
-    """A file that is not there is not made, not even for writing; a folder is no file."""
+    """A file that is not there is not made, not even for writing; a folder is no file.
+
+    That is told before a model is asked, and where the file has gone since then, by the call.
+    """
     (tmp_path / "folder").mkdir()
-    tool = find_tool("sql", {"url": f"{kind}:///{name}", "write": True}, tmp_path)
+    with pytest.raises(ToolLoadError, match=f"option url: {tmp_path / name}: {what}"):
+        find_tool("sql", {"url": f"{kind}:///{name}", "write": True}, tmp_path)
+    (tmp_path / "here.db").touch()
+    tool = find_tool("sql", {"url": f"{kind}:///here.db", "write": True}, tmp_path)
     assert isinstance(tool, SqlTool)
+    (tmp_path / "here.db").unlink()
+    if name == "folder":
+        (tmp_path / "here.db").mkdir()
 
     async def do() -> None:
         async with talk(tool) as conversation:
             outcome = await conversation.call(1, "SELECT 1")
             assert outcome.failure is not None
             assert outcome.failure.kind == "connection"
-            message = f"{tmp_path / name}: {what}"
-            assert outcome.failure.message == message  # and nothing is said to be undone
+            # No path of the host, and nothing is said to be undone.
+            assert outcome.failure.message == f"here.db: {what}"
 
     asyncio.run(do())
-    assert [it.name for it in tmp_path.iterdir()] == ["folder"]
+    left = {"folder", "here.db"} if name == "folder" else {"folder"}
+    assert {it.name for it in tmp_path.iterdir()} == left
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
@@ -429,12 +439,16 @@ def test_wrong_options(options: dict[str, Any], told: str) -> None:
 
 
 def test_a_locked_file(tmp_path: Path) -> None:
-    """Another program's lock is waited for, and then told."""
+    """Another program's lock is waited for within the time of a statement, and then told."""
     shop = Shop("sqlite", tmp_path, lambda: pytest.fail("no server"))
-    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        done = run(shop, "SELECT 1 FROM orders", write=True)
-    assert done.ends(1) == ["error"]
+    for lock in ("IMMEDIATE", "EXCLUSIVE"):  # the second is in the way of looking at it, too
+        with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as other:
+            other.execute(f"BEGIN {lock}")
+            done = run(shop, "SELECT 1 FROM orders", write=True, timeout=0.5)
+        assert done.ends(1) == ["error"]
+        (outcome,) = (it.outcome for it in done.reports if isinstance(it, Ended))
+        assert outcome.failure is not None
+        assert "database is locked" in outcome.failure.message
 
 
 def test_foreign_keys_hold(tmp_path: Path) -> None:

@@ -98,8 +98,8 @@ class SqlTool:
             self._limits,
             self._timeout,
             write=self._write,
-            secrets=self._url.secrets,
+            hidden=self._url.hidden,
         )
 
     def _connect(self) -> Database:
-        return self._url.open(write=self._write, superuser=self._superuser)
+        return self._url.open(write=self._write, superuser=self._superuser, timeout=self._timeout)

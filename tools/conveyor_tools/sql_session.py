@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from conveyor_sandbox.reports import (
@@ -49,8 +50,8 @@ _STOPPED = Failure("interrupt", "KeyboardInterrupt", "it was stopped")
 class SqlSession:
     """One connection. What is asked of it is done in the order in which it was asked.
 
-    `write`: whether statements may change something. `secrets` are passwords, which no report may
-    hold.
+    `write`: whether statements may change something. `hidden` is what no report may hold, as
+    passwords, with what stands there instead.
     """
 
     def __init__(
@@ -60,14 +61,16 @@ class SqlSession:
         timeout: float,
         *,
         write: bool = True,
-        secrets: Sequence[str] = (),
+        hidden: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._connect = connect
         self._limits = limits
         self._timeout = timeout
         self._write = write
-        self._secrets = secrets
+        self._hidden = hidden
         self._database: Database | None = None
+        self._unreached: DatabaseFailed | None = None
+        """Why it could not be reached, where nobody was told yet."""
         self._listener: Callable[[Report], None] = lambda _: None
         self._calls: dict[int, SqlCall] = {}
         self._last = 0
@@ -134,11 +137,17 @@ class SqlSession:
             await self._todo.popleft()
 
     async def _prepare(self) -> None:
-        """A failure to connect is told by the first statement, which tries again."""
-        with contextlib.suppress(DatabaseFailed):
+        """A failure to connect is told by the first statement: it may have taken long."""
+        self._unreached = None
+        try:
             await self._connected()
+        except DatabaseFailed as failed:
+            self._unreached = failed
 
     async def _connected(self) -> Database:
+        unreached, self._unreached = self._unreached, None
+        if unreached is not None:
+            raise unreached
         if self._database is None:
             self._database = await in_thread(self._connect)
         return self._database
@@ -242,7 +251,7 @@ class SqlSession:
 
     def _failed(self, failure: Failure, call: SqlCall) -> Outcome:
         """The outcome of a statement, and so of its call."""
-        message = self._hidden(failure.message)
+        message = self._without_hidden(failure.message)
         status = Status.TIMEOUT if failure.kind == "timeout" else Status.ERROR
         if call.stopped.is_set():
             status = Status.CANCELLED
@@ -250,9 +259,9 @@ class SqlSession:
             message = f"{message}\n{_UNDONE}"
         return Outcome(status, Failure(failure.kind, failure.type, message))
 
-    def _hidden(self, message: str) -> str:
-        for secret in self._secrets:
-            message = message.replace(secret, "***")
+    def _without_hidden(self, message: str) -> str:
+        for text, instead in self._hidden.items():
+            message = message.replace(text, instead)
         return message
 
     # The end of a call
@@ -295,6 +304,6 @@ class SqlSession:
         except DatabaseFailed as failed:
             await self._undo()
             if self._write:
-                why = self._hidden(failed.failure.message)
+                why = self._without_hidden(failed.failure.message)
                 self._unkept = f"{_NOT_KEPT.format(self._last)}: {why}"
                 self._tell(RolledBack(self._last, (self._unkept,), time.monotonic()))

@@ -55,9 +55,14 @@ class DatabaseFailed(Exception):  # noqa: N818 - it says what happened
     @classmethod
     def missing(cls, path: Path) -> DatabaseFailed:
         """That of a file that is not there, or is none: it is not made."""
-        what = "this is no file" if path.exists() else "there is no such database"
-        message = f"{path}: {what}"
-        return cls.because("connection", "FileNotFoundError", message)
+        return cls.because("connection", "FileNotFoundError", f"{path}: {why_missing(path)}")
+
+
+def why_missing(path: Path) -> str:
+    """What is wrong with the path of a database; "": nothing, as far as can be told from here."""
+    if path.is_file():
+        return ""
+    return "this is no file" if path.exists() else "there is no such database"
 
 
 class Database(Protocol):

@@ -25,7 +25,10 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "lock_configuration": "true",
     "memory_limit": "1GB",
+    "max_temp_directory_size": "1GB",  # what does not fit in memory
 }
+_NO_OTHER = "no other database can be reached from here, and no extension loaded"
+_NO_SETTINGS = "settings and variables would outlive the undoing of the call: leave this out"
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE")
 
 
@@ -38,6 +41,12 @@ class DuckDatabase:
         import duckdb  # noqa: PLC0415 - it takes long to import
 
         self._duckdb = duckdb
+        kinds = duckdb.StatementType
+        self._refusals = {
+            kinds.TRANSACTION: TRANSACTIONS,
+            **dict.fromkeys((kinds.ATTACH, kinds.DETACH, kinds.LOAD), _NO_OTHER),
+            **dict.fromkeys((kinds.SET, kinds.VARIABLE_SET), _NO_SETTINGS),
+        }
         if path is not None and not path.is_file():
             raise DatabaseFailed.missing(path)
         name = str(path) if path is not None else ":memory:"
@@ -60,8 +69,8 @@ class DuckDatabase:
             if len(parsed) != 1:
                 message = f"{len(parsed)} statements where one was expected"
                 raise DatabaseFailed.because("exception", "ParserException", message)
-            if parsed[0].type == self._duckdb.StatementType.TRANSACTION:
-                raise DatabaseFailed.because("denied", "PermissionError", TRANSACTIONS)
+            if why := self._refusals.get(parsed[0].type):
+                raise DatabaseFailed.because("denied", "PermissionError", why)
             result = self._connection.execute(parsed[0])
             return self._answer(result, word, parsed[0].expected_result_type, limits)
         except (self._duckdb.Error, RuntimeError) as error:

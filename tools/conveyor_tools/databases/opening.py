@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from conveyor_tools.databases.base import Database
+from conveyor_tools.databases.base import Database, why_missing
 
 DIALECTS = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql"}
 _SECRETS = ("password", "sslpassword")
@@ -19,7 +20,7 @@ class DatabaseUrl:
     """
 
     def __init__(self, url: str, folder: Path) -> None:
-        """Raises ValueError: no URL of a database that is known."""
+        """Raises ValueError: no URL of a database that is known, or its file is not there."""
         from sqlalchemy.engine import make_url  # noqa: PLC0415 - it takes long to import
         from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
@@ -36,7 +37,11 @@ class DatabaseUrl:
             known = ", ".join(DIALECTS)
             raise ValueError(f"option url: {self._url.drivername}: there is {known}")
         self.dialect = DIALECTS[backend]
-        self._folder = folder
+        self._file: Path | None = None
+        if self.dialect != "postgresql" and not self.is_own:
+            self._file = folder / str(self._url.database)
+            if why := why_missing(self._file):
+                raise ValueError(f"option url: {self._file}: {why}")
 
     @property
     def shown(self) -> str:
@@ -50,25 +55,29 @@ class DatabaseUrl:
         return self.dialect != "postgresql" and (self._url.database or "") in ("", ":memory:")
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """The passwords, which nobody may be shown."""
+    def hidden(self) -> Mapping[str, str]:
+        """What nobody is shown, and what is shown instead: passwords, and where files are."""
         found = (self._url.password, *(self._url.query.get(name) for name in _SECRETS))
-        return tuple(str(it) for it in found if it)
+        hidden = {str(it): "***" for it in found if it}
+        if self._file is not None:
+            hidden[str(self._file)] = str(self._url.database)
+        return hidden
 
-    def open(self, *, write: bool, superuser: bool) -> Database:
-        """Connect. Blocks. Raises DatabaseFailed."""
+    def open(self, *, write: bool, superuser: bool, timeout: float) -> Database:
+        """Connect, in so many seconds or a few. Blocks. Raises DatabaseFailed."""
         if self.dialect == "postgresql":
             from conveyor_tools.databases.postgresql import PostgresDatabase  # noqa: PLC0415
 
-            return PostgresDatabase(self._arguments(), write=write, superuser=superuser)
-        path = None if self.is_own else self._folder / str(self._url.database)
+            return PostgresDatabase(
+                self._arguments(), write=write, superuser=superuser, timeout=timeout
+            )
         if self.dialect == "duckdb":
             from conveyor_tools.databases.duck import DuckDatabase  # noqa: PLC0415
 
-            return DuckDatabase(path, write=write)
+            return DuckDatabase(self._file, write=write)
         from conveyor_tools.databases.sqlite import SqliteDatabase  # noqa: PLC0415
 
-        return SqliteDatabase(path, write=write)
+        return SqliteDatabase(self._file, write=write, timeout=timeout)
 
     def _arguments(self) -> dict[str, object]:
         url = self._url

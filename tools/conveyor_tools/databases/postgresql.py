@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.pq.abc import PGresult
 
-_CONNECT_TIMEOUT = 10
+_CONNECT_TIMEOUT = 2, 10
+"""Seconds: libpq takes no less, and we no more."""
 _CANCEL_TIMEOUT = 2.0
 _ENDS_TRANSACTIONS = frozenset(
     ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE TRANSACTION")
@@ -60,25 +61,31 @@ _LOST = "the connection to the server was lost"
 
 
 class PostgresDatabase:
-    """A connection to a server. `arguments` are those of `psycopg.connect`."""
+    """A connection to a server.
+
+    `arguments` are those of `psycopg.connect`. `timeout`: seconds to connect, unless they say it.
+    """
 
     dialect = "postgresql"
 
-    def __init__(self, arguments: dict[str, Any], *, write: bool, superuser: bool) -> None:
+    def __init__(
+        self, arguments: dict[str, Any], *, write: bool, superuser: bool, timeout: float
+    ) -> None:
         import psycopg  # noqa: PLC0415 - it takes long to import
 
+        least, most = _CONNECT_TIMEOUT
+        arguments = {"connect_timeout": int(max(least, min(timeout, most))), **arguments}
         self._write = write
         self._statuses = psycopg.pq.ExecStatus
         self._in_transaction = psycopg.pq.TransactionStatus.INTRANS
-        options = {"connect_timeout": _CONNECT_TIMEOUT, **arguments}
-        options |= {"application_name": "conveyor", "client_encoding": "utf8", "autocommit": True}
+        options = arguments | {"application_name": "conveyor", "client_encoding": "utf8"}
         try:
-            self._connection: psycopg.Connection[Any] = psycopg.connect(**options)
+            self._connection: psycopg.Connection[Any] = psycopg.connect(**options, autocommit=True)
         except psycopg.Error as error:
             message = " ".join(str(error).split())
             if isinstance(error, psycopg.errors.ConnectionTimeout):
                 where = f"{arguments.get('host')}:{arguments.get('port', 5432)}"
-                message = f"{where}: no answer within {options['connect_timeout']} s"
+                message = f"{where}: no answer within {arguments['connect_timeout']} s"
             raise DatabaseFailed.because("connection", type(error).__name__, message) from None
         if not superuser and self._value(_IS_RISKY) == "t":
             self.close()

@@ -18,7 +18,9 @@ from conveyor_tools.databases.text import first_rows
 from conveyor_tools.splitters.sql import statement
 
 _PATIENCE = 5.0
-"""Seconds to wait for another program that has locked the file."""
+"""Seconds to wait for another program that has locked the file, at most."""
+_SHARE = 0.8
+"""How much of a statement's time that wait may take: that the file is locked can still be told."""
 _LARGEST_VALUE = 64 * 1024 * 1024
 _MEMORY = 1024 * 1024 * 1024
 """Bytes that SQLite may take: each column of a row may hold a value of the largest size."""
@@ -46,7 +48,7 @@ class SqliteDatabase:
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path | None, *, write: bool) -> None:
+    def __init__(self, path: Path | None, *, write: bool, timeout: float) -> None:
         self._refused = ""
         self._own = True
         """Whether what runs is ours, not the model's."""
@@ -58,7 +60,7 @@ class SqliteDatabase:
         try:
             self._connection = sqlite3.connect(
                 name,
-                _PATIENCE,
+                min(_PATIENCE, _SHARE * timeout),
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=0,  # a statement of ours must not serve the model's same text
