@@ -13,6 +13,13 @@ _CALCULATOR = ("tests/tools/test_calculator.py",)
 
 LIBRARY = [
     Mutant(
+        "function: no exception of a hook ends the program",
+        f"{_TOOLS}/function.py",
+        "await in_task(hook(*arguments))",
+        "await hook(*arguments)",
+        ("tests/tools/test_function.py", "-k", "ends_the_program"),
+    ),
+    Mutant(
         "schema: a key that all have is not asked for twice",
         f"{_TOOLS}/schema_keys.py",
         "        self._left.pop(key, None)\n",

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal
@@ -276,13 +277,95 @@ def test_exceptions_are_told_by_type_and_message() -> None:
     assert message(fail, how="own") == "no such city"
     assert message(fail, how="other") == "KeyError: 'x'"
     assert message(fail, how="mute") == "Mute: it cannot say why"
-    assert message(fail, how="exit") == "RuntimeError: SystemExit: 3"
+    assert message(fail, how="exit") == "SystemExit: 3"
 
     async def leave() -> None:
         """Leave."""
         sys.exit(3)
 
     assert message(leave) == "SystemExit: 3"
+
+
+class Odd(BaseException):
+    """Nothing that one expects of a tool."""
+
+
+BROKEN: dict[str, BaseException] = {}
+"""What a step raises."""
+
+
+def step(name: str) -> None:
+    if name in BROKEN:
+        raise BROKEN[name]
+
+
+class Blocking:
+    """Breaks."""
+
+    def check_argument(self, name: str, value: object) -> None:  # noqa: ARG002
+        step("check_argument")
+
+    def prepare(self) -> None:
+        step("prepare")
+
+    def on_argument(self, name: str, value: object) -> None:  # noqa: ARG002
+        step("on_argument")
+
+    def __call__(self, x: int) -> int:
+        step("__call__")
+        return x
+
+    def close(self) -> None:
+        step("close")
+
+
+class Async:
+    """Breaks."""
+
+    async def prepare(self) -> None:
+        step("prepare")
+
+    async def on_argument(self, name: str, value: object) -> None:  # noqa: ARG002
+        step("on_argument")
+
+    async def __call__(self, x: int) -> int:
+        step("__call__")
+        return x
+
+    async def close(self) -> None:
+        step("close")
+
+
+ODD = [SystemExit(3), KeyboardInterrupt("no"), GeneratorExit(), BaseExceptionGroup("two", [Odd()])]
+
+
+@pytest.mark.parametrize("problem", ODD, ids=lambda it: type(it).__name__)
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        *((Blocking, name) for name in ("check_argument", "prepare", "on_argument", "__call__")),
+        *((Async, name) for name in ("prepare", "on_argument", "__call__")),
+    ],
+)
+def test_no_exception_ends_the_program(
+    kind: type[Any], where: str, problem: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the tool raises it, the model can be told, and the next call runs."""
+
+    async def both() -> tuple[Answer, Answer]:
+        function = function_tool(tool(effects="pure")(kind), "given")
+        with monkeypatch.context() as broken:
+            for name in (where, "close"):
+                broken.setitem(BROKEN, name, problem)
+            early = await function.take_early("x", 1)
+            one = early if early.failure else await function.call({"x": 1})
+            await function.close()
+        return one, await function.call({"x": 2})
+
+    one, other = asyncio.run(both())
+    assert one.failure is not None
+    assert type(problem).__name__ in one.failure.message
+    assert other == Answer("2")
 
 
 class Mute(Exception):  # noqa: N818
@@ -322,6 +405,31 @@ def test_a_function_that_hangs_is_given_up() -> None:
             "timeout",
             "no answer within 0.1 s",
         )
+
+
+def test_what_goes_on_when_it_is_cancelled_is_left_to_itself() -> None:
+    """Neither the call nor the end of the loop waits for it; whoever cancels again, less so."""
+    tries = 0
+
+    @tool(timeout=0.1)
+    async def insist() -> None:
+        """Insist."""
+        nonlocal tries
+        while True:
+            with suppress(BaseException):
+                tries += 1
+                await asyncio.sleep(0.05)
+
+    async def stopped() -> None:
+        calling = asyncio.create_task(function_tool(insist, "given").call({}))
+        await asyncio.sleep(0.2)  # its time is over by then
+        calling.cancel()
+        await asyncio.wait([calling])
+        assert calling.cancelled()
+
+    assert message(insist) == "no answer within 0.1 s"
+    asyncio.run(stopped())
+    assert tries > 10
 
 
 def test_a_tools_own_timeout_is_its_own() -> None:

@@ -87,7 +87,7 @@ async def attempted(work: Callable[[], Awaitable[str]], limit: Limit, retries: i
         with aside():
             async with limit:
                 return Answer(await _with_retries(work, retries))
-    except (Exception, SystemExit, KeyboardInterrupt) as problem:  # noqa: BLE001 - it is told
+    except Exception as problem:  # noqa: BLE001 - it is told
         if limit.expired:
             message = f"no answer within {limit.seconds:g} s"
             return Answer(None, Failure("timeout", "TimeoutError", message))

@@ -12,8 +12,8 @@ from typing import Any
 
 from conveyor_sandbox.sandbox import HostFunction
 from conveyor_tools.answer import LONGEST_RESULT, Answer, encode
+from conveyor_tools.apart import harmless, in_task, in_thread
 from conveyor_tools.attempts import Limit, Slots, attempted
-from conveyor_tools.blocking import in_thread
 from conveyor_tools.declaration import Declaration, Effects, declared, tool
 from conveyor_tools.later import Later
 from conveyor_tools.options import make
@@ -87,7 +87,7 @@ class FunctionTool:
         try:
             with aside():
                 return Effects(ask(arguments))
-        except Exception:  # noqa: BLE001 - the tool's own mistake must not let a call slip through
+        except BaseException:  # noqa: BLE001 - the tool's own mistake must not let a call slip through
             return Effects.EXTERNAL
 
     def check(self, name: str, value: Any) -> None:
@@ -102,8 +102,13 @@ class FunctionTool:
     def _check(self, name: str, value: Any) -> None:
         check = self._hook("check_argument")
         if check is not None:
-            with aside():
-                check(name, value)
+            try:
+                with aside():
+                    check(name, value)
+            except Exception:
+                raise
+            except BaseException as problem:
+                raise harmless(problem) from problem
 
     async def prepare(self) -> None:
         """Get ready for a call: connect, import. Raises whatever the tool does."""
@@ -170,7 +175,7 @@ class FunctionTool:
         value = self.function(*args, **kwargs) if later else await in_thread(work)
         if isinstance(value, str):
             return value
-        result = await value
+        result = await in_task(value)
         return str(await in_thread(lambda: encode(result, limit)))
 
     async def _run_hook(self, name: str, *arguments: Any) -> None:
@@ -178,7 +183,7 @@ class FunctionTool:
         hook = self._hook(name)
         with aside():
             if inspect.iscoroutinefunction(hook):
-                await hook(*arguments)
+                await in_task(hook(*arguments))
             elif hook is not None:
                 await in_thread(lambda: hook(*arguments))
 

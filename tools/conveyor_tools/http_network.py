@@ -13,7 +13,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from conveyor_tools.blocking import in_thread
+from conveyor_tools.apart import in_thread
 from conveyor_tools.errors import TemporaryError, ToolError
 from conveyor_tools.http_address import Address, may_be_allowed, why_not
 

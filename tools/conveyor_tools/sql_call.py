@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from conveyor_sandbox.reports import Outcome, Status
-from conveyor_tools.blocking import in_thread
+from conveyor_tools.apart import in_thread
 from conveyor_tools.databases.base import Database, DatabaseFailed, Limits
 
 

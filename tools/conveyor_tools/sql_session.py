@@ -30,7 +30,7 @@ from conveyor_sandbox.reports import (
     Stream,
     UnitKey,
 )
-from conveyor_tools.blocking import in_thread
+from conveyor_tools.apart import in_thread
 from conveyor_tools.databases.base import Answer, Database, DatabaseFailed, Limits
 from conveyor_tools.databases.text import shown
 from conveyor_tools.splitters.base import Unit

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
-from conveyor_tools.blocking import in_thread
+from conveyor_tools.apart import in_thread
 from conveyor_tools.errors import ToolError
 from conveyor_tools.progress import progress
 from conveyor_tools.searching.base import Hit
