@@ -29,6 +29,7 @@ from conveyor_cli.commands import (
 from conveyor_cli.errors import ConveyorError, Exit, exit_code
 from conveyor_sandbox.errors import SandboxError
 
+_LEAST_COLUMNS = 10
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
@@ -67,8 +68,17 @@ def root(
     """What every subcommand has in common: nothing but `--version`."""
 
 
+def _forget_useless_sizes() -> None:
+    """Some shells and editors say that a terminal has no columns: nothing would be seen in them."""
+    for name, least in (("COLUMNS", _LEAST_COLUMNS), ("LINES", 1)):
+        value = os.environ.get(name)
+        if value is not None and not (value.isdecimal() and int(value[:9]) >= least):
+            del os.environ[name]
+
+
 def main() -> None:
     """Run the command; end with the exit code of what happened."""
+    _forget_useless_sizes()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # as Python does for standard error
     try:

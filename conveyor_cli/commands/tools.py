@@ -170,7 +170,9 @@ def _perform(
     tool = toolbox.tools.get(called)
     if tool is not None:
         text = _as_json(tool, text)
-    call = f'<tool_call>\n{{"name": {json.dumps(called)}, "arguments": {text}}}\n</tool_call>'
+    call = f'<tool_call>\n{{"name": {json.dumps(called)}, "arguments": {text}'
+    if not _ends_early(text):  # nothing of ours may stand in an open string
+        call += "}\n</tool_call>"
     script = ScriptedBackend([call, ""], rate=pace[0], chunk=pace[1])
     return perform(task, Shown(plain=plain), script, toolbox)
 
@@ -194,6 +196,24 @@ def _as_json(tool: Tool, text: str) -> str:
     if isinstance(given, dict) and given.keys() == {argument} and isinstance(given[argument], str):
         return text
     return json.dumps({argument: text})
+
+
+def _ends_early(text: str) -> bool:
+    """Whether it is the beginning of an object of JSON, and no more."""
+    from pydantic_core import from_json
+
+    try:
+        from_json(text)
+    except ValueError:
+        if not text.lstrip().startswith("{"):
+            return False
+    else:
+        return False
+    try:
+        from_json(text, allow_partial=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _conclude(calls: list[dict[str, Any]], *, show: bool) -> int:

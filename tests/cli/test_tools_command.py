@@ -98,6 +98,11 @@ def sender(conveyor: Command) -> str:
     return "./mytools.py:send"
 
 
+@pytest.mark.parametrize("columns", ["0", "1"])
+def test_a_terminal_without_columns_is_not_believed(conveyor: Command, columns: str) -> None:
+    assert conveyor("tools", "list", COLUMNS=columns).out == conveyor("tools", "list").out
+
+
 @pytest.mark.parametrize("columns", ["60", "80", "120"])
 def test_tools_are_listed(conveyor: Command, columns: str) -> None:
     """With what they do, however narrow the terminal."""
@@ -193,6 +198,15 @@ def test_what_is_wrong_with_arguments_is_said(conveyor: Command) -> None:
     assert "calculator: rolled back: no argument is called 'expr" in done.complaint
     assert "decode     stopped: unit failed" in done.err
     assert done.out == ""
+
+
+@pytest.mark.parametrize("text", ['{"expr', '{"expression": "1+', '{"expression": "1+1"', "{"])
+def test_arguments_that_end_too_early_are_said_to(conveyor: Command, text: str) -> None:
+    """What closes the call is not taken for a part of them."""
+    done = conveyor("tools", "try", "calculator", text, "--rate", "500")
+    assert done.code == 1
+    assert "the object is not complete" in done.complaint
+    assert done.complaint.endswith(f"{text}'")
 
 
 @pytest.mark.docker
