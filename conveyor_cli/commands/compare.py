@@ -54,6 +54,7 @@ def compare(
 ) -> None:
     """Run a task in both modes, and show what running early saves.
 
+    What its calls do outside of the sandbox is done in each run.
     Both runs decode for themselves: with a script, or greedily, the text is the same. The answer
     to *same result* says whether status, answer, conversation and all output agree. Exit code: 0 if
     so, 1 if not or if the task's `expect` is not met.
@@ -72,7 +73,9 @@ def compare(
     chosen = options.trusted_task(settings, trust=trust)
     with shown_progress(Console(stderr=True)) as progress:
         found = asyncio.run(
-            comparison.compare(chosen, runs, progress, _asking(progress), warm_up=warm_up)
+            comparison.compare(
+                chosen, runs, progress, _asking(progress, 2 * runs + warm_up), warm_up=warm_up
+            )
         )
     if json:
         typer.echo(dumps(found.as_dict()))
@@ -84,13 +87,13 @@ def compare(
         raise typer.Exit(Exit.FAILED)
 
 
-def _asking(progress: Progress) -> Ask | None:
+def _asking(progress: Progress, runs: int) -> Ask | None:
     """Asks in the line that shows progress, if there is someone to ask."""
     from conveyor_cli.views.question import asking, someone_types
 
     if not (someone_types() and sys.stderr is not None and sys.stderr.isatty()):
         return None
-    return asking(lambda question: progress(question or "running", None))
+    return asking(lambda question: progress(question or "running", None), runs)
 
 
 def _show(found: Comparison, console: Console) -> None:

@@ -21,12 +21,13 @@ _MOST = 1500
 _LONGEST_NAME = 60
 
 
-def asked(tool: str, arguments: str) -> str:
-    """The question, on one line."""
+def asked(tool: str, arguments: str, runs: int = 1) -> str:
+    """The question, on one line. `runs`: in how many runs the answer counts."""
     what = one_line(_described(arguments))
     if len(what) > _MOST:
         what = _cut(what, _MOST)
-    return f"Allow the model to call {one_line(tool)} {what}? [y/N]"
+    often = f", in each of {runs} runs" if runs > 1 else ""
+    return f"Allow the model to call {one_line(tool)} {what}{often}? [y/N]"
 
 
 def _described(arguments: str) -> str:

@@ -19,11 +19,14 @@ def someone_types() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def asking(show: Callable[[str], None]) -> Ask:
-    """Asks whether a tool may be called. `show` is given the question, and at its end nothing."""
+def asking(show: Callable[[str], None], runs: int = 1) -> Ask:
+    """Asks whether a tool may be called. `show` is given the question, and at its end nothing.
+
+    `runs`: in how many runs the answer counts.
+    """
 
     async def ask(tool: str, arguments: str) -> bool:
-        show(asked(tool, arguments))
+        show(asked(tool, arguments, runs))
         try:
             return await _yes_pressed()
         finally:

@@ -306,6 +306,16 @@ def test_the_user_is_asked_on_a_terminal(conveyor: Command) -> None:
     assert [it["message"] for it in answers] == ["", "the user did not allow this call of send"]
 
 
+def test_a_comparison_says_how_often_a_call_is_made(conveyor: Command) -> None:
+    """It asks once, and each of its runs does it."""
+    args = ["compare", *arguments(conveyor, "print(send('bob'))")[1:], "--warm-up"]
+    typed = conveyor.terminal(*args, size=(100, 30))
+    typed.until('Allow the model to call send {"to":"bob"}, in each of 3 runs? [y/N]')
+    typed.type("y")
+    assert typed.wait() == 0
+    assert log(conveyor) == ["send bob"] * 3
+
+
 def test_all_asks_for_pure_tools_too(conveyor: Command) -> None:
     """Where the task says so."""
     args = [*arguments(conveyor, "weather('Oslo')"), "-c", "approve=all"]
