@@ -25,9 +25,13 @@ def handling(handlers: Handlers) -> Iterator[None]:
 
     A loop that is held up hears of nothing, as by a tool that blocks in an `async def`. Then the
     second signal interrupts whatever that is, as in any program.
+
+    What whoever started the program had ignored stays so: `nohup` does that, and a shell for what
+    it starts in the background.
     """
     loop = asyncio.get_running_loop()
     outer = _outer.get()
+    handlers = {it: do for it, do in handlers.items() if signal.getsignal(it) != signal.SIG_IGN}
     token = _outer.set({**outer, **handlers})
     for number, handler in handlers.items():
         _install(loop, number, handler)

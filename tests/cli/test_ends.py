@@ -113,6 +113,17 @@ def test_a_signal_during_start_up(
     assert ended(conveyor)["status"] == status
 
 
+@pytest.mark.parametrize("number", ["HUP", "INT"])
+def test_what_was_ignored_before_stays_so(conveyor: Command, number: str) -> None:
+    """As `nohup` has SIGHUP ignored, and a shell SIGINT for what it starts in the background."""
+    code = "print('begun', flush=True)\nimport time\ntime.sleep(1)\nprint('whole')"
+    conveyor.script(f"```python\n{code}\n```", "Done.")
+    run = "conveyor run -p hi --script script.txt --sandbox local --plain 2> log"
+    begun = "until grep -q 'begun$' log; do sleep 0.05; done"
+    done = conveyor.shell(f"trap '' {number}; {run} & {begun}; kill -{number} $!; wait $!")
+    assert (done.code, done.out) == (0, "Done.\n")
+
+
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_termination_ends_at_once(conveyor: Command, sandbox: str, number: signal.Signals) -> None:
