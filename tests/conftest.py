@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
+import hypothesis
 import pytest
 
 from conveyor_sandbox import image
@@ -16,6 +17,10 @@ from conveyor_sandbox.engine import connect
 from conveyor_sandbox.errors import SandboxUnavailable
 
 _LEFT_OUT = pytest.StashKey[list[str]]()
+
+# Machines may be slow: no example has a deadline.
+hypothesis.settings.register_profile("conveyor", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("conveyor")
 
 
 def pytest_configure() -> None:

@@ -162,7 +162,7 @@ def told(call: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(plans(), st.sampled_from([1, 7, 1000]))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_random_plans_come_to_the_same_in_both_modes(
     plan: tuple[list[Line], str], chunk: int
 ) -> None:

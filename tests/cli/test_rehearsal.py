@@ -158,7 +158,7 @@ CALLS = st.one_of(
 
 
 @given(st.lists(CALLS, min_size=1, max_size=3), st.integers(1, 40), st.sampled_from(["}", ""]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_partial_is_sequential_with_argument_tools(
     calls: list[tuple[str, dict[str, object]]], chunk: int, end: str
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pint
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor_tools.calculator import calculator
@@ -104,7 +104,6 @@ def test_results_with_units(expression: str, result: str) -> None:
     st.sampled_from(["km", "inch", "mile", "lb", "hour", "degF", "GB", "knot", "acre", "psi"]),
     st.sampled_from(["m", "ft", "g", "s", "K", "bit", "km/h", "m**2", "Pa"]),
 )
-@settings(deadline=None)
 def test_conversions_are_those_of_pint(number: Decimal, unit: str, target: str) -> None:
     """Of which this takes the factors only, and does the rest itself."""
     try:

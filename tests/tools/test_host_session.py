@@ -36,7 +36,7 @@ TEXTS = st.fixed_dictionaries(
 
 
 @given(TEXTS, st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_partial_is_sequential_is_a_direct_call(text: str, chunk: int) -> None:
     """The result is the same whenever the call starts, and in whatever order it is written."""
     function = made(search)

@@ -102,7 +102,7 @@ TEXTS = st.builds(lambda space, text: space + text, SPACE, objects(VALUES))
 
 
 @given(TEXTS, st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_value_is_that_of_json_loads(text: str, data: st.DataObject) -> None:
     """However it is chopped; the pieces of each string, joined, are its value."""
     places = data.draw(st.lists(st.integers(0, len(text)), max_size=6))
@@ -125,7 +125,7 @@ def test_the_value_is_that_of_json_loads(text: str, data: st.DataObject) -> None
 
 
 @given(TEXTS, st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_is_no_json_is_broken(text: str, data: st.DataObject) -> None:
     """A text with one change is accepted where json.loads accepts it, and nowhere else."""
     at = data.draw(st.integers(0, len(text)))
@@ -150,7 +150,7 @@ def test_what_is_no_json_is_broken(text: str, data: st.DataObject) -> None:
 @given(st.lists(literals(), min_size=1, max_size=3))
 @example(['"\\ud83d\\ude00"'])
 @example(['"\\ud83d\\ud83d\\ude00\\ud83dx\\ud83d"'])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_each_character_comes_with_the_last_one_of_its_escape(written: list[str]) -> None:
     """A high surrogate alone may wait for the escape after it, or for the first other character."""
     text = '{"arguments":{' + ",".join(f'"code":{literal}' for literal in written) + "}}"

@@ -452,7 +452,7 @@ def one_by_one(plan: str) -> tuple[str | None, list[str]]:
 
 
 @given(plans(), st.sampled_from([1, 3, 10, 1000]))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_plan_comes_to_what_it_would_step_by_step(plan: str, chunk: int) -> None:
     """Streamed or as one batch: the same outcome, output, failed step and effects."""
     streamed, batch = World(), World()

@@ -174,7 +174,7 @@ SCHEMAS = st.recursive(
 
 
 @given(SCHEMAS, st.lists(VALUES, min_size=1, max_size=4), st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_a_whole_text_is_rejected_exactly_where_it_is_invalid(
     schema: AnySchema, values: list[Any], data: st.DataObject
 ) -> None:
@@ -190,7 +190,7 @@ def test_a_whole_text_is_rejected_exactly_where_it_is_invalid(
 
 
 @given(SCHEMAS, VALUES, st.lists(VALUES, min_size=1, max_size=6))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_nothing_that_follows_makes_a_rejected_text_valid(
     schema: AnySchema, value: Any, others: list[Any]
 ) -> None:

@@ -67,7 +67,7 @@ def test_every_beginning_of_a_response(dialect: str, name: str) -> None:
 
 @pytest.mark.parametrize("dialect", FORMATS)
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mixtures(dialect: str, data: st.DataObject) -> None:
     """Any chopping of sense and nonsense gives the same; without a call, the text is the answer."""
     fragments = st.sampled_from(FORMATS[dialect].fragments) | st.text(max_size=3)
@@ -93,7 +93,7 @@ def test_mixtures(dialect: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("dialect", FORMATS)
 @given(text=st.text(st.characters(exclude_characters="`~<>[{"), max_size=200), data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_text_without_marks_is_the_answer(dialect: str, text: str, data: st.DataObject) -> None:
     """To the character, in any chopping, and whether or not the response was cut off."""
     places = data.draw(st.lists(st.integers(0, len(text)), max_size=8))

@@ -51,7 +51,7 @@ FRAGMENTS = st.lists(
 
 
 @given(FRAGMENTS, st.booleans(), st.sampled_from(["python", None]), st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_chopping_of_mixtures(
     text: str,
     complete: bool,  # noqa: FBT001 - drawn

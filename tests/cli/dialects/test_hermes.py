@@ -362,7 +362,7 @@ FRAGMENTS = st.lists(
 
 
 @given(FRAGMENTS, st.booleans(), st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_chopping_of_mixtures(text: str, complete: bool, data: st.DataObject) -> None:  # noqa: FBT001
     """Any chopping of a mixture of all of it gives the same, and every cut is one that closes."""
     whole = read([text], complete=complete)

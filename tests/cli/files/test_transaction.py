@@ -135,7 +135,7 @@ def files_of(root: Path) -> dict[str, Entry]:
 
 
 @given(before=trees(), after=trees(), fails=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_tree_becomes_any_other_or_stays(
     before: dict[str, Entry], after: dict[str, Entry], *, fails: bool
 ) -> None:

@@ -113,7 +113,7 @@ def test_whole_standard_library() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 def test_generated_programs(data: st.DataObject) -> None:
     """Generated programs are, with every kind of newline."""
     newline = data.draw(st.sampled_from(["\n", "\r\n", "\r"]))
@@ -123,7 +123,7 @@ def test_generated_programs(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, suppress_health_check=list(HealthCheck))
 def test_any_text(data: st.DataObject) -> None:
     """Chopping is invisible and nothing is lost, whatever the text and the version."""
     version = data.draw(st.sampled_from([(3, 8), (3, 11), (3, 12), (3, 14)]))
@@ -136,7 +136,7 @@ def test_any_text(data: st.DataObject) -> None:
 
 
 @given(programs(), texts())
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 def test_invalid_text_holds_nothing_back(program: str, rest: str) -> None:
     """What closed before has been released, whatever comes after it."""
     alone, followed = PythonSplitter(), PythonSplitter()
@@ -145,7 +145,7 @@ def test_invalid_text_holds_nothing_back(program: str, rest: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 def test_truncate_forgets(data: st.DataObject) -> None:
     """After `truncate` all is as if the rest had never come."""
     text = data.draw(programs(statements=3, depth=1) | texts())
@@ -244,7 +244,7 @@ def test_release_of_examples(program: str) -> None:
 
 
 @given(programs(statements=3, depth=1))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_release_of_generated_programs(program: str) -> None:
     """So are the statements of generated programs: not early, and not one character late."""
     check_releases(program)
@@ -253,7 +253,7 @@ def test_release_of_generated_programs(program: str) -> None:
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 @given(programs(statements=3, depth=2))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_release_of_nested_programs(program: str) -> None:
     """So are those of deeper ones."""
     check_releases(program)

@@ -146,7 +146,7 @@ def test_may_end(text: str, may: bool) -> None:  # noqa: FBT001
 
 
 @given(programs())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_generated_programs(program: str) -> None:
     """Nested commands are released where bash finds them complete."""
     check_chopping(program)
@@ -155,7 +155,7 @@ def test_generated_programs(program: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
 def test_any_text(data: st.DataObject) -> None:
     """Chopping is invisible and nothing is lost, whatever the text."""
     text = data.draw(texts() | programs())
@@ -166,7 +166,7 @@ def test_any_text(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, suppress_health_check=list(HealthCheck))
 def test_truncate_forgets(data: st.DataObject) -> None:
     """After `truncate` all is as if the rest had never come."""
     text = data.draw(texts() | programs())
