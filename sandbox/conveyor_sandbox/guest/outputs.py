@@ -37,7 +37,8 @@ class Outputs:
             self._poller.unwatch(capture.fd)
             read, write = os.pipe()
             capture.attach(read)
-            self._poller.watch(read, partial(self._hear, capture))
+            # That a unit began was said before it wrote anything: it is heard first, too.
+            self._poller.watch(read, partial(self._hear, capture), last=True)
             self.ends.append(write)
         return [os.dup(end) for end in self.ends]
 

@@ -6,7 +6,7 @@ import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Dict, Optional
+    from typing import Callable, Dict, Optional, Set
 
 
 class Poller:
@@ -15,10 +15,22 @@ class Poller:
     def __init__(self) -> None:
         self._poll = select.poll()
         self._handlers: Dict[int, Callable[[], None]] = {}
+        self._last: Set[int] = set()
 
-    def watch(self, fd: int, handler: Callable[[], None], events: int = select.POLLIN) -> None:
-        """Call this at such an event (something to read), or when the other side is gone."""
+    def watch(
+        self,
+        fd: int,
+        handler: Callable[[], None],
+        events: int = select.POLLIN,
+        *,
+        last: bool = False,
+    ) -> None:
+        """Call this at such an event (something to read), or when the other side is gone.
+
+        `last`: after all others to which something happened meanwhile.
+        """
         self._handlers[fd] = handler
+        (self._last.add if last else self._last.discard)(fd)
         self._poll.register(fd, events)
 
     def unwatch(self, fd: int) -> None:
@@ -33,7 +45,8 @@ class Poller:
 
     def wait(self, seconds: Optional[float]) -> None:
         """Wait for at most so long (None: without end), and call the handlers."""
-        for fd, _ in self._poll.poll(None if seconds is None else max(0.0, seconds) * 1000 + 1):
+        ready = self._poll.poll(None if seconds is None else max(0.0, seconds) * 1000 + 1)
+        for fd, _ in sorted(ready, key=lambda it: it[0] in self._last):
             handler = self._handlers.get(fd)
             if handler is not None:  # an earlier one may have taken it away
                 handler()
