@@ -3,7 +3,8 @@
 A task is input from others. A tool in a file or a module is code of this machine with all that its
 user may do, so it runs only after the user trusted it once. That is remembered by the content of
 the code: other content is asked about again. A server's command is remembered by itself, its folder
-and environment. Not covered: what trusted code itself imports, and what a command's files hold.
+and environment. Not covered: what trusted code itself imports, the options that another task
+gives it, and what a command's files hold.
 """
 
 from __future__ import annotations
