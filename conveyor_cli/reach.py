@@ -20,6 +20,7 @@ from conveyor_cli.engine.approval import Approve
 from conveyor_cli.task import Task
 from conveyor_cli.tool_choice import SERVER, ToolChoice
 from conveyor_cli.trust import Claim
+from conveyor_tools.databases.opening import dialect_of
 from conveyor_tools.variables import variables
 
 _ASK_NOBODY = frozenset(("python", "shell", "sql", "files", "plan", "search", "calculator"))
@@ -127,8 +128,11 @@ def _texts(written: Any) -> Iterator[str]:
 
 
 def _database(choice: ToolChoice, url: str) -> str | None:
-    kind, _, rest = url.partition("://")
-    if kind.partition("+")[0] not in ("sqlite", "duckdb"):
+    kind, mark, rest = url.partition("://")
+    dialect = dialect_of(kind) if mark else None
+    if dialect is None:
+        return None
+    if dialect == "postgresql":
         return "sql would connect to a server, as you and with your passwords"
     file = rest.partition("/")[2].partition("?")[0]
     folder = choice.options.get("folder", "")

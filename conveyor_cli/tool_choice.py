@@ -71,6 +71,8 @@ def read_choice(written: Any) -> ToolChoice:
 def _known(name: str) -> str:
     if ":" in name:
         return str(Reference.parse(name))
+    if name.endswith(".py"):
+        raise ValueError(f"{name!r}: name its function or class, too: {name}:NAME")
     names = [*tool_names(), SERVER]
     if name not in names:
         raise ValueError(f"no tool is called {name!r} (there is: {', '.join(names)})")

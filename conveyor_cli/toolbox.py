@@ -117,7 +117,10 @@ class Toolbox:
     def add(self, tool: Tool | FunctionTool) -> None:
         """Put a tool in that is there. Raises ToolLoadError if its name is taken."""
         if tool.name in self.tools:
-            raise ToolLoadError(f"there is a tool called {tool.name!r} already")
+            how = "option name of sql, @tool(name=…) of yours"
+            raise ToolLoadError(
+                f"there is a tool called {tool.name!r} already: name one of them otherwise ({how})"
+            )
         if isinstance(tool, FunctionTool):
             self.functions[tool.name] = tool
             self.tools[tool.name] = ArgumentTool(tool)

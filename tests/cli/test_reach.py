@@ -116,6 +116,14 @@ def test_what_is_the_tasks_own_needs_none(conveyor: Command, case: str) -> None:
     assert done.code == 0, done.err
 
 
+@pytest.mark.parametrize("url", ["in.db", "mysql://a.example/x"])
+def test_what_can_be_nothing_is_not_asked_about(conveyor: Command, url: str) -> None:
+    """No database is reached by such a URL: that is what users are told."""
+    done = run(conveyor, [{"sql": {"url": url}}])
+    assert done.code == 2
+    assert "option url: " in done.only_complaint
+
+
 def test_what_users_say_themselves_needs_none(conveyor: Command) -> None:
     said = [
         "-c", f"tools={json.dumps([{'http': HTTP | {'headers': HEADERS, 'private': True}}])}",

@@ -63,7 +63,7 @@ def test_sequential_is_partial(conveyor: Command, case: str) -> None:
 def test_a_failed_call_says_that_it_was_undone(conveyor: Command) -> None:
     (call,) = run(conveyor, SCRIPTS["failed"]).json["calls"]
     assert call["status"] == "error"
-    assert call["error"]["message"] == ("no such column: nope\nWhat this call changed was undone.")
+    assert call["error"]["message"] == ("no such column: nope\n(what this call changed was undone)")
     assert call["output"] == "DELETE: 1 row\ncount(*)\n0\n(1 row)\n"
 
 

@@ -364,7 +364,16 @@ def test_a_reset_ends_what_tools_hold(conveyor: Command) -> None:
         (["show", "./none.py:f"], "^./none.py:f: there is no such file"),
         (["show", "./a.py:f"], "^./a.py:f would run code of this machine: read it, then trust it"),
         (["show", "./a.py:g", "--trust"], "^./a.py:g: ./a.py has no 'g'"),
-        (["try", "search", "{}"], "^search: give one of its options"),
+        (
+            ["try", "search", "{}"],
+            "^search: give one of its options: folder, searxng, brave or tavily",
+        ),
+        (["try", "./a.py", "{}"], "'./a.py': name its function or class, too: ./a.py:NAME"),
+        (["show", "x", "-c", "tools=[a.py]"], "'a.py': name its function or class, too: a.py:NAME"),
+        (
+            ["list", "-c", "tools=[sql, {sql: {rows: 9}}]"],
+            "there is a tool called 'sql' already: name one of them otherwise (option name of sql,",
+        ),
         (["show", "x", "-c", "tools=['./a.py:g']", "--trust"], "^command line: tools: ./a.py:g: "),
         (["try", "calculator", "{}", "-c", "tools=[python]"], "no tool is called 'calculator'"),
         (["list", "--task", "none.yaml"], "there is no such task file"),

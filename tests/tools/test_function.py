@@ -285,6 +285,12 @@ def test_exceptions_are_told_by_type_and_message() -> None:
 
     assert message(leave) == "SystemExit: 3"
 
+    def stop() -> None:
+        """Stop."""
+        raise KeyboardInterrupt
+
+    assert message(stop) == "KeyboardInterrupt"
+
 
 class Odd(BaseException):
     """Nothing that one expects of a tool."""

@@ -66,6 +66,7 @@ def test_it_starts_when_the_query_is_closed(searx: Searx) -> None:
         ({}, "give one of"),
         ({"folder": "docs", "searxng": "http://a.example"}, "give one of"),
         ({"folder": "nowhere"}, "no such folder"),
+        ({"folder": __file__}, "this is no folder"),
         ({"searxng": "ftp://a.example"}, "such as https://"),
         ({"searxng": "nonsense"}, "such as https://"),
         ({"brave": True}, "BRAVE_API_KEY is not set"),

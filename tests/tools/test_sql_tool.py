@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from conveyor_sandbox.reports import Ended, Output, Status
@@ -403,6 +404,20 @@ def test_garbage_for_a_database(tmp_path: Path) -> None:
                 assert outcome.failure.kind == "connection"
 
         asyncio.run(do(tool))
+
+
+def test_a_file_of_the_other_database(tmp_path: Path) -> None:
+    """That is told before a model is asked, with the URL that it takes."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "lite.db")) as lite:
+        lite.execute("CREATE TABLE t (a)")
+    with duckdb.connect(str(tmp_path / "duck.db")) as duck:
+        duck.execute("CREATE TABLE t (a INT)")
+    with pytest.raises(ToolLoadError, match=r"is one of SQLite: write sqlite:///lite\.db"):
+        find_tool("sql", {"url": "duckdb:///lite.db"}, tmp_path)
+    with pytest.raises(ToolLoadError, match=r"is one of DuckDB: write duckdb:///duck\.db"):
+        find_tool("sql", {"url": "sqlite:///duck.db"}, tmp_path)
+    find_tool("sql", {"url": "sqlite:///lite.db"}, tmp_path)
+    find_tool("sql", {"url": "duckdb:///duck.db"}, tmp_path)
 
 
 def test_a_database_of_its_own() -> None:

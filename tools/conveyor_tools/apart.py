@@ -110,4 +110,5 @@ def _raise(problem: BaseException) -> NoReturn:
 
 def harmless(problem: BaseException) -> ToolError:
     """What says the same, and is no more than an error."""
-    return ToolError(f"{type(problem).__name__}: {problem}")
+    name, message = type(problem).__name__, str(problem)
+    return ToolError(f"{name}: {message}" if message else name)

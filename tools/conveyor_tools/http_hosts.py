@@ -14,6 +14,7 @@ from conveyor_tools.http_address import is_odd_number
 
 _LONGEST_URL = 8000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65535
 _ANY = "*"
 
 
@@ -56,6 +57,8 @@ class Host:
             )
         if domain and ("." not in name or _is_address(name)):
             raise ValueError(f"{text!r} is too wide: a whole domain is written *.example.org")
+        if url.port is not None and url.port > _LAST_PORT:
+            raise ValueError(f"{text!r} is not a host: a port is at most {_LAST_PORT}")
         return cls(name, url.port, domain)
 
     def covers(self, scheme: str, name: str, port: int) -> bool:

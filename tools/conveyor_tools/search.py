@@ -47,7 +47,7 @@ class Search:
         self.timeout = None if folder is not None else timeout
         given = [folder is not None, searxng is not None, brave, tavily]
         if sum(given) != 1:
-            raise ValueError("give one of its options folder, searxng, brave and tavily")
+            raise ValueError("give one of its options: folder, searxng, brave or tavily")
         self._engine: Engine
         if folder is not None:
             self._engine = FolderSearch(folder)

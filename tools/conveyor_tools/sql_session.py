@@ -42,7 +42,7 @@ _GRACE = 3.0
 """Seconds that an interrupted statement may take to end before its connection is given up."""
 _ROWS = 10_000
 """Rows of a result that code can use."""
-_UNDONE = "What this call changed was undone."
+_UNDONE = "(what this call changed was undone)"
 _NOT_KEPT = "what call {} changed in the database was not kept"
 _STOPPED = Failure("interrupt", "KeyboardInterrupt", "it was stopped")
 

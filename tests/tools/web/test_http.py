@@ -216,6 +216,7 @@ def test_a_key_is_not_sent_in_plain_text() -> None:
         ({"hosts": ["api.test/path"]}, "not a host"),
         ({"hosts": [""]}, "not a host"),
         ({"hosts": ["127.1"]}, "not a host"),
+        ({"hosts": ["api.test:99999"]}, "not a host: a port is at most 65535"),
         ({"methods": ["FETCH"]}, "'FETCH'"),
         ({"headers": {"api.test": {"X-Key": "a"}}}, "not named under hosts"),
         ({"hosts": ["*.a.test"], "headers": {"*.a.test": {"X-Key": "a"}}}, "one host each"),

@@ -7,10 +7,20 @@ from pathlib import Path
 
 from conveyor_tools.databases.base import Database, why_missing
 
-DIALECTS = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql"}
+_NAMES = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgresql": "PostgreSQL"}
+_MARKS = {"sqlite": (0, b"SQLite format 3\0"), "duckdb": (8, b"DUCK")}
+"""Of files: where it stands, and what."""
 _SECRETS = ("password", "sslpassword")
 """Of what can stand behind the question mark."""
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
+
+
+def dialect_of(scheme: str) -> str | None:
+    """The dialect of a URL that begins so (`postgresql+psycopg`); None if it is of none."""
+    backend, _, driver = scheme.partition("+")
+    backend = {"postgres": "postgresql"}.get(backend, backend)
+    known = backend in _NAMES and driver in ("", _DRIVERS.get(backend, ""))
+    return backend if known else None
 
 
 class DatabaseUrl:
@@ -31,17 +41,22 @@ class DatabaseUrl:
                 "option url: not a URL of a database (write sqlite:///FILE, duckdb:///FILE or "
                 "postgresql://USER@HOST/NAME)"
             ) from None
-        backend, _, driver = self._url.drivername.partition("+")
-        backend = {"postgres": "postgresql"}.get(backend, backend)
-        if backend not in DIALECTS or driver not in ("", _DRIVERS.get(backend, "")):
-            known = ", ".join(DIALECTS)
+        dialect = dialect_of(self._url.drivername)
+        if dialect is None:
+            known = ", ".join(_NAMES)
             raise ValueError(f"option url: {self._url.drivername}: there is {known}")
-        self.dialect = DIALECTS[backend]
+        self.dialect = dialect
         self._file: Path | None = None
         if self.dialect != "postgresql" and not self.is_own:
             self._file = folder / str(self._url.database)
             if why := why_missing(self._file):
                 raise ValueError(f"option url: {self._file}: {why}")
+            other = _dialect_in(self._file)
+            if other not in (None, dialect):
+                right = self._url.set(drivername=other).render_as_string()
+                raise ValueError(
+                    f"option url: this database is one of {_NAMES[other]}: write {right}"
+                )
 
     @property
     def shown(self) -> str:
@@ -90,3 +105,14 @@ class DatabaseUrl:
             **url.query,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+
+def _dialect_in(path: Path) -> str | None:
+    """Whose database the file is by its first bytes; None where they do not say."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return None  # whoever opens it says why
+    found = (it for it, (at, mark) in _MARKS.items() if head[at:].startswith(mark))
+    return next(found, None)

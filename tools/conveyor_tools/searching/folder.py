@@ -32,7 +32,8 @@ class FolderSearch:
     def __init__(self, folder: Path, cache: Path | None = None) -> None:
         """Raises ValueError: there is no such folder."""
         if not folder.is_dir():
-            raise ValueError(f"option folder: {folder}: there is no such folder")
+            why = "this is no folder" if folder.exists() else "there is no such folder"
+            raise ValueError(f"option folder: {folder}: {why}")
         self._folder = folder.resolve()
         self._cache = cache or platformdirs.user_cache_path("conveyor") / "search"
         self._lock = threading.Lock()
