@@ -80,7 +80,7 @@ LIBRARY = [
         f"{_TOOLS}/schema_pattern.py",
         "            self._given_up += 1\n",
         "            pass\n",
-        _COST,
+        ("tests/tools/test_schema_hostile.py", "-k", "many and slow"),
     ),
     Mutant(
         "schema: alternatives of alternatives are bounded",
