@@ -109,6 +109,11 @@ def test_comments_do_not_hide_the_end_of_a_transaction(
     assert "leave this statement out" in failure(shop, text, write=True).message
 
 
+def test_no_prepared_statement_outlives_its_call(postgres: PostgresServer, tmp_path: Path) -> None:
+    shop = Shop("postgresql", tmp_path, lambda: postgres)
+    assert "outlive the undoing" in failure(shop, "/**/prepare kept AS SELECT 1").message
+
+
 def test_passwords_behind_the_question_mark_are_told_to_nobody(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
@@ -161,11 +166,37 @@ def test_full_text_tables_can_be_used(tmp_path: Path) -> None:
         "SET schema = 'main'",
         "RESET schema",
         "LOAD json",
+        "PREPARE kept AS SELECT 1",
+        "EXPLAIN ANALYZE COMMIT",
+        "EXPLAIN/**/ANALYZE -- x\n COMMIT",
+        "EXPLAIN (ANALYZE, FORMAT json) ROLLBACK",
+        "EXPLAIN (ANALYZE) SET VARIABLE kept = 1",
+        "EXPLAIN (FORMAT ')') COMMIT",
+        "EXPLAIN ANALYZE LOAD json",
     ],
 )
 def test_duckdb_changes_nothing_that_no_transaction_undoes(text: str, tmp_path: Path) -> None:
     found = failure(Shop("duckdb", tmp_path, nobody), text, write=True)
     assert found.kind == "denied"
+
+
+def test_duckdb_commits_nothing_of_a_call_that_fails(tmp_path: Path) -> None:
+    shop = Shop("duckdb", tmp_path, nobody)
+    run(shop, "DELETE FROM orders; EXPLAIN ANALYZE COMMIT; SELECT nonsense", write=True)
+    assert shop.names() == ["ann", "bob"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "EXPLAIN ANALYZE SELECT CASE WHEN name = 'ann' THEN 1 END FROM orders",
+        "EXPLAIN (SELECT 1) UNION (SELECT 2)",
+        "EXPLAIN (ANALYZE, FORMAT json) INSERT INTO orders VALUES (3, 'cid', 3)",
+        "EXPLAIN -- why\n FROM orders",
+    ],
+)
+def test_control_duckdb_explains_the_rest(text: str, tmp_path: Path) -> None:
+    assert run(Shop("duckdb", tmp_path, nobody), text, write=True).ends(1) == ["ok"]
 
 
 def test_duckdb_does_not_fill_the_disk(tmp_path: Path) -> None:

@@ -4,13 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conveyor_tools.databases.base import Database, why_missing
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 DIALECTS = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql"}
 _SECRETS = ("password", "sslpassword")
 """Of what can stand behind the question mark."""
+_OWN = ":memory:"
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
+
+
+def file_of(url: str) -> str | None:
+    """The file that a URL names, as it stands there; None: a server, or what it is is not known.
+
+    "": a database of its own.
+    """
+    try:
+        read, dialect = _read(url)
+    except ValueError:
+        return None
+    file = read.database or ""
+    return None if dialect == "postgresql" else "" if file == _OWN else file
+
+
+def _read(url: str) -> tuple[URL, str]:
+    """The URL and its dialect. Raises ValueError: no URL of a database that is known."""
+    from sqlalchemy.engine import make_url  # noqa: PLC0415 - it takes long to import
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    try:
+        read = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "option url: not a URL of a database (write sqlite:///FILE, duckdb:///FILE or "
+            "postgresql://USER@HOST/NAME)"
+        ) from None
+    backend, _, driver = read.drivername.partition("+")
+    backend = {"postgres": "postgresql"}.get(backend, backend)
+    if backend not in DIALECTS or driver not in ("", _DRIVERS.get(backend, "")):
+        known = ", ".join(DIALECTS)
+        raise ValueError(f"option url: {read.drivername}: there is {known}")
+    return read, DIALECTS[backend]
 
 
 class DatabaseUrl:
@@ -21,22 +59,7 @@ class DatabaseUrl:
 
     def __init__(self, url: str, folder: Path) -> None:
         """Raises ValueError: no URL of a database that is known, or its file is not there."""
-        from sqlalchemy.engine import make_url  # noqa: PLC0415 - it takes long to import
-        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
-
-        try:
-            self._url = make_url(url)
-        except (ArgumentError, ValueError):
-            raise ValueError(
-                "option url: not a URL of a database (write sqlite:///FILE, duckdb:///FILE or "
-                "postgresql://USER@HOST/NAME)"
-            ) from None
-        backend, _, driver = self._url.drivername.partition("+")
-        backend = {"postgres": "postgresql"}.get(backend, backend)
-        if backend not in DIALECTS or driver not in ("", _DRIVERS.get(backend, "")):
-            known = ", ".join(DIALECTS)
-            raise ValueError(f"option url: {self._url.drivername}: there is {known}")
-        self.dialect = DIALECTS[backend]
+        self._url, self.dialect = _read(url)
         self._file: Path | None = None
         if self.dialect != "postgresql" and not self.is_own:
             self._file = folder / str(self._url.database)
@@ -52,7 +75,7 @@ class DatabaseUrl:
     @property
     def is_own(self) -> bool:
         """Whether it is a new database of the conversation's own, gone with it."""
-        return self.dialect != "postgresql" and (self._url.database or "") in ("", ":memory:")
+        return self.dialect != "postgresql" and (self._url.database or "") in ("", _OWN)
 
     @property
     def hidden(self) -> Mapping[str, str]:
