@@ -204,8 +204,8 @@ LIBRARY = [
     Mutant(
         "registry: paths begin at the task",
         f"{_TOOLS}/options.py",
-        "        return base / value.expanduser()\n",
-        "        return value.expanduser()\n",
+        "        return base / expanded(value)\n",
+        "        return expanded(value)\n",
         _REGISTRY,
     ),
     Mutant(
