@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from conveyor_cli.errors import UsageError
 from conveyor_cli.task import LONGEST_NAME, Task, task_paths
 from conveyor_cli.views.text import safe
+from conveyor_tools.home import expanded
 from conveyor_tools.wording import wording
 
 Path_ = tuple[str, ...]
@@ -172,13 +173,26 @@ def _reason(error: yaml.YAMLError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases: a few lines of them can stand for billions."""
+    """Safe YAML of plain values.
+
+    Without aliases: a few lines of them can stand for billions. Without bytes, which would be taken
+    for text by those who use a value, and by those who look at it before not.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "aliases are not allowed", mark)
         return super().compose_node(parent, index)
+
+
+def _refuse(_loader: _Loader, node: yaml.Node) -> None:
+    tag = f"!!{node.tag.rpartition(':')[2]}"
+    raise yaml.constructor.ConstructorError(None, None, f"{tag} is not allowed", node.start_mark)
+
+
+for _tag in ("binary", "set", "omap", "pairs"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _refuse)
 
 
 def _note_lines(node: yaml.Node | None, path: Path_, lines: dict[Path_, int]) -> None:
@@ -240,7 +254,7 @@ def _read(path: Path, what: str) -> str:
 def _make_absolute(settings: dict[str, Any], folder: Path) -> None:
     """Paths in a file are relative to that file."""
     for mapping, key in task_paths(settings):
-        mapping[key] = str(folder.absolute() / Path(mapping[key]).expanduser())
+        mapping[key] = str(folder.absolute() / expanded(mapping[key]))
 
 
 def environment_layer(environment: Mapping[str, str] = os.environ) -> Layer:

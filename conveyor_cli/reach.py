@@ -20,7 +20,7 @@ from conveyor_cli.engine.approval import Approve
 from conveyor_cli.task import Task
 from conveyor_cli.tool_choice import SERVER, ToolChoice
 from conveyor_cli.trust import Claim
-from conveyor_tools.databases.opening import dialect_of
+from conveyor_tools.home import expanded
 from conveyor_tools.variables import variables
 
 _ASK_NOBODY = frozenset(("python", "shell", "sql", "files", "plan", "search", "calculator"))
@@ -128,16 +128,16 @@ def _texts(written: Any) -> Iterator[str]:
 
 
 def _database(choice: ToolChoice, url: str) -> str | None:
-    kind, mark, rest = url.partition("://")
-    dialect = dialect_of(kind) if mark else None
-    if dialect is None:
-        return None
-    if dialect == "postgresql":
+    from conveyor_tools.databases.opening import file_of  # noqa: PLC0415 - only where it is wanted
+
+    try:
+        file = file_of(url)  # as the tool reads the URL: another reading would miss another file
+    except ValueError:
+        return None  # no tool can be made of it
+    if file is None:
         return "sql would connect to a server, as you and with your passwords"
-    file = rest.partition("/")[2].partition("?")[0]
-    folder = choice.options.get("folder", "")
-    path = Path(str(folder), file)
-    if not file or file == ":memory:" or _is_within(path, choice.base):
+    path = expanded(str(choice.options.get("folder", ""))) / file
+    if not file or _is_within(path, choice.base):
         return None
     return f"sql would use {path}, which is not in the task's folder"
 
@@ -151,7 +151,7 @@ def _places_read(task: Task) -> Iterator[tuple[tuple[str, ...], Path]]:
     for choice in task.tools:
         folder = choice.options.get("folder")
         if choice.name == "search" and isinstance(folder, str):
-            yield ("tools",), (choice.base or Path()) / Path(folder).expanduser()
+            yield ("tools",), (choice.base or Path()) / expanded(folder)
 
 
 def _sends_elsewhere(choice: ToolChoice) -> bool:
@@ -162,5 +162,8 @@ def _sends_elsewhere(choice: ToolChoice) -> bool:
 
 def _is_within(path: Path, base: Path | None) -> bool:
     """Whether a path, links followed, is in the folder (None: the current one)."""
-    base = (base or Path()).resolve()
-    return (base / path.expanduser()).resolve().is_relative_to(base)
+    try:
+        base = (base or Path()).resolve()
+        return (base / path).resolve().is_relative_to(base)
+    except (ValueError, OSError, RuntimeError):  # it is no path, or its links lead nowhere
+        return False

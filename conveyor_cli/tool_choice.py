@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from conveyor_tools.home import expanded
 from conveyor_tools.loading import Reference
 from conveyor_tools.registry import tool_names
 
@@ -34,7 +35,7 @@ class ToolChoice:
             return None
         reference = Reference.parse(self.name)
         if reference.is_file and self.base is not None:
-            path = self.base.absolute() / Path(reference.source).expanduser()
+            path = self.base.absolute() / expanded(reference.source)
             return Reference(str(path), reference.attribute)
         return reference
 

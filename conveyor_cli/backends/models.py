@@ -24,6 +24,7 @@ from conveyor_cli.backends import wheel
 from conveyor_cli.backends.base import Progress
 from conveyor_cli.backends.wheel import WheelFile
 from conveyor_cli.errors import ModelError
+from conveyor_tools.home import expanded
 
 DEFAULT_MODEL = "smollm2-135m"
 
@@ -116,7 +117,7 @@ class ModelStore:
         """
         if model in self.known:
             return self.pull(model, progress)
-        if (local := Path(model).expanduser()).exists() or model.startswith((".", "/", "~")):
+        if (local := expanded(model)).exists() or model.startswith((".", "/", "~")):
             return check_folder(local)
         from conveyor_cli.backends import hub  # noqa: PLC0415  (slow to import)
 

@@ -44,6 +44,12 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "a database in a folder elsewhere": (
         [{"sql": {"url": "sqlite:///in.db", "folder": "/tmp"}}], {}, "not in the task's folder",
     ),
+    "a database behind a password with a path in it": (
+        [{"sql": {"url": "sqlite://u:x/a/b@//tmp/x.db"}}], {}, "not in the task's folder",
+    ),
+    "a database that can be none": (
+        [{"sql": {"url": "sqlite:///a\0b"}}], {}, "not in the task's folder",
+    ),
     "no question": ([{"http": HTTP}], {"approve": "never"}, "unasked"),
     "files, and a way out": (
         ["python", {"http": HTTP}],

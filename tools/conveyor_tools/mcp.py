@@ -22,6 +22,7 @@ from pydantic import (
 
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.function import Effects, FunctionTool
+from conveyor_tools.home import expanded
 from conveyor_tools.side_loop import SideLoop
 from conveyor_tools.variables import filled
 from conveyor_tools.wording import wording
@@ -104,7 +105,7 @@ def read_options(written: Mapping[str, Any], base: Path | None = None) -> McpOpt
         raise ToolLoadError(f"{place}: {wording(first)}") from None
     if options.command is None or base is None:
         return options
-    return options.model_copy(update={"cwd": base / (options.cwd or Path()).expanduser()})
+    return options.model_copy(update={"cwd": base / expanded(options.cwd or "")})
 
 
 class McpServer:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
+from conveyor_tools.home import expanded
 from conveyor_tools.wording import wording
 
 
@@ -59,7 +60,7 @@ def _told(error: ValidationError, names: list[str]) -> str:
 def _based(value: Any, base: Path | None) -> Any:
     """Paths, from the folder of the task."""
     if isinstance(value, Path) and base is not None:
-        return base / value.expanduser()
+        return base / expanded(value)
     if isinstance(value, list):
         return [_based(each, base) for each in value]
     return value

@@ -104,6 +104,11 @@ TRANSACTIONS = (
     "leave this statement out"
 )
 """What is said of BEGIN, COMMIT and their like."""
+LASTING = (
+    "settings, variables and prepared statements would outlive the undoing of the call: leave this "
+    "statement out"
+)
+"""What is said of SET, PREPARE and their like, where no transaction undoes them."""
 NOT_WRITABLE = "the file of the database or its folder cannot be written, or the file was replaced"
 """What is said where the task allows it."""
 READ_ONLY = "the database is read-only here (the task's option `write` is not set)"

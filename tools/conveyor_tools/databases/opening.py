@@ -4,23 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conveyor_tools.databases.base import Database, why_missing
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 _NAMES = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgresql": "PostgreSQL"}
 _MARKS = {"sqlite": (0, b"SQLite format 3\0"), "duckdb": (8, b"DUCK")}
 """Of files: where it stands, and what."""
 _SECRETS = ("password", "sslpassword")
 """Of what can stand behind the question mark."""
+_OWN = ":memory:"
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 
 
-def dialect_of(scheme: str) -> str | None:
-    """The dialect of a URL that begins so (`postgresql+psycopg`); None if it is of none."""
-    backend, _, driver = scheme.partition("+")
+def file_of(url: str) -> str | None:
+    """The file that a URL names, as it stands there; None: a server; "": a database of its own.
+
+    Raises:
+        ValueError: no URL of a database that is known.
+    """
+    read, dialect = _read(url)
+    file = read.database or ""
+    return None if dialect == "postgresql" else "" if file == _OWN else file
+
+
+def _read(url: str) -> tuple[URL, str]:
+    """The URL and its dialect. Raises ValueError: no URL of a database that is known."""
+    from sqlalchemy.engine import make_url  # noqa: PLC0415 - it takes long to import
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    try:
+        read = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "option url: not a URL of a database (write sqlite:///FILE, duckdb:///FILE or "
+            "postgresql://USER@HOST/NAME)"
+        ) from None
+    backend, _, driver = read.drivername.partition("+")
     backend = {"postgres": "postgresql"}.get(backend, backend)
-    known = backend in _NAMES and driver in ("", _DRIVERS.get(backend, ""))
-    return backend if known else None
+    if backend not in _NAMES or driver not in ("", _DRIVERS.get(backend, "")):
+        known = ", ".join(_NAMES)
+        raise ValueError(f"option url: {read.drivername}: there is {known}")
+    return read, backend
 
 
 class DatabaseUrl:
@@ -31,28 +59,14 @@ class DatabaseUrl:
 
     def __init__(self, url: str, folder: Path) -> None:
         """Raises ValueError: no URL of a database that is known, or its file is not there."""
-        from sqlalchemy.engine import make_url  # noqa: PLC0415 - it takes long to import
-        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
-
-        try:
-            self._url = make_url(url)
-        except (ArgumentError, ValueError):
-            raise ValueError(
-                "option url: not a URL of a database (write sqlite:///FILE, duckdb:///FILE or "
-                "postgresql://USER@HOST/NAME)"
-            ) from None
-        dialect = dialect_of(self._url.drivername)
-        if dialect is None:
-            known = ", ".join(_NAMES)
-            raise ValueError(f"option url: {self._url.drivername}: there is {known}")
-        self.dialect = dialect
+        self._url, self.dialect = _read(url)
         self._file: Path | None = None
         if self.dialect != "postgresql" and not self.is_own:
             self._file = folder / str(self._url.database)
             if why := why_missing(self._file):
                 raise ValueError(f"option url: {self._file}: {why}")
             other = _dialect_in(self._file)
-            if other not in (None, dialect):
+            if other not in (None, self.dialect):
                 right = self._url.set(drivername=other).render_as_string()
                 raise ValueError(
                     f"option url: this database is one of {_NAMES[other]}: write {right}"
@@ -67,7 +81,7 @@ class DatabaseUrl:
     @property
     def is_own(self) -> bool:
         """Whether it is a new database of the conversation's own, gone with it."""
-        return self.dialect != "postgresql" and (self._url.database or "") in ("", ":memory:")
+        return self.dialect != "postgresql" and (self._url.database or "") in ("", _OWN)
 
     @property
     def hidden(self) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from conveyor_tools.databases.base import (
+    LASTING,
     READ_ONLY,
     TRANSACTIONS,
     Answer,
@@ -102,6 +103,8 @@ class PostgresDatabase:
         code, word = statement(text, self.dialect)
         if word in _ENDS_TRANSACTIONS or self._ends_other(word, code):
             raise DatabaseFailed.because("denied", "PermissionError", TRANSACTIONS)
+        if word == "PREPARE":
+            raise DatabaseFailed.because("denied", "PermissionError", LASTING)
         if self._write or word not in _READS:
             return self._answer(code, limits)
         # Not more rows than are wanted leave the server.
