@@ -230,7 +230,10 @@ def _conclude(calls: list[dict[str, Any]], *, show: bool) -> int:
             typer.echo(safe(text) if sys.stdout.isatty() else text, nl=not text.endswith("\n"))
     error = call["error"]
     if error is not None:
-        why = f"{error['type']} {error['message']}" if error["kind"] == "exit" else error["message"]
+        why = error["message"]
+        if error["kind"] == "exit":
+            between = ": " if error["type"] == "SystemExit" else " "
+            why = f"{error['type']}{between}{why}"
         complain(f"{call['tool']}: {call['status'].replace('_', ' ')}: {why}")
         return Exit.FAILED
     return Exit.OK

@@ -297,6 +297,9 @@ def test_an_exit_status_is_called_that(conveyor: Command) -> None:
     """A number alone says nothing."""
     done = conveyor("tools", "try", "shell", "(exit 7)", "--sandbox", "local", "--rate", "500")
     assert (done.code, done.complaint) == (1, "shell: error: exit status 7")
+    code = "import sys; sys.exit(7)"
+    done = conveyor("tools", "try", "python", code, "--sandbox", "local", "--rate", "500")
+    assert (done.code, done.complaint) == (1, "python: error: SystemExit: 7")
 
 
 def test_an_external_tool_needs_approval(conveyor: Command, sender: str) -> None:

@@ -30,6 +30,8 @@ _MOST_REDIRECTS = 5
 _LONGEST_TIMEOUT = 300
 _SHOWN = 300
 """Characters of what a library says went wrong."""
+_NO_TLS = "WRONG_VERSION_NUMBER"
+"""What OpenSSL says of a server that answers in plain text."""
 
 
 @tool(
@@ -132,6 +134,8 @@ class Http:
             raise ToolError(f"{where}: no whole answer within {self.timeout:g} s") from None
         except (httpcore.ProtocolError, httpcore.NetworkError, httpcore.TimeoutException) as error:
             why = self._own.hide(str(error))[:_SHOWN] or "the connection was lost"
+            if _NO_TLS in why:
+                raise ToolError(f"{where}: it speaks no TLS there: try http://") from error
             raise TemporaryError(f"{where}: no valid answer: {why}") from error
         return {name: self._hidden(value) for name, value in answer.items()}
 

@@ -122,7 +122,8 @@ class Hosts:
     def checked(self, url: httpx.URL) -> httpx.URL:
         """The URL without what is not sent, if its host may be reached. Raises ToolError."""
         if url.scheme not in _DEFAULT_PORTS:
-            raise ToolError(f"the URL must begin with https:// or http://, not {url.scheme[:20]!r}")
+            instead = f", not {url.scheme[:20]!r}" if url.scheme else ""
+            raise ToolError(f"the URL must begin with https:// or http://{instead}")
         if url.userinfo:
             raise ToolError("the URL must not hold a name or a password")
         name = _name(url)

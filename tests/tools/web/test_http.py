@@ -481,6 +481,24 @@ def test_a_certificate_for_another_name(web: Nginx) -> None:
         run(work)
 
 
+def test_a_server_without_tls_is_called_that(web: Nginx) -> None:
+    async def work() -> None:
+        async with Client(LOCAL, hosts=[f"api.test:{web.plain}"], private=True) as http:
+            await http.get(f"https://api.test:{web.plain}/status")
+
+    with pytest.raises(ToolError, match=r"it speaks no TLS there: try http://"):
+        run(work)
+
+
+def test_a_url_without_a_scheme_is_told_what_it_lacks(web: Nginx) -> None:
+    async def work() -> None:
+        async with Client(LOCAL, hosts=[f"api.test:{web.tls}"], private=True) as http:
+            await http.get("api.test/hello")
+
+    with pytest.raises(ToolError, match=r"the URL must begin with https:// or http://$"):
+        run(work)
+
+
 def test_nobody_listens_and_nobody_is_called_that() -> None:
     async def work(url: str, host: str) -> None:
         async with Client({"nobody.test": []}, hosts=[host], private=True) as http:
