@@ -125,7 +125,8 @@ class Settings:
 
     def _explain(self, error: ValidationError) -> str:
         """The first problem, on one line."""
-        problems = error.errors(include_url=False)
+        # A field that is not known comes first: it may be the one that is missing, misspelt.
+        problems = sorted(error.errors(include_url=False), key=lambda it: it["type"] == "missing")
         first = problems[0]
         path = tuple(str(part) for part in first["loc"] if part != "[key]")
         where = self.origin(path)

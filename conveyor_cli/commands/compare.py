@@ -69,7 +69,7 @@ def compare(
     from conveyor_cli.views.progress import shown_progress
 
     settings = options.read_settings(task, options.flags(context), set_)
-    options.require_prompt(settings)
+    options.require_prompt(settings, task)
     chosen = options.trusted_task(settings, trust=trust)
     with shown_progress(Console(stderr=True)) as progress:
         found = asyncio.run(

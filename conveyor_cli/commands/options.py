@@ -222,8 +222,12 @@ def _say_unsafe() -> None:
     Console(stderr=True).print(NOTHING, style="bold red", soft_wrap=True)
 
 
-def require_prompt(settings: Settings) -> None:
-    """Check that there is something to ask. Raises UsageError."""
-    if "prompt" not in settings.merged:
+def require_prompt(settings: Settings, task: str | None) -> None:
+    """Check that there is something to ask, or a task file, which says better what it lacks.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    if task is None and "prompt" not in settings.merged:
         raise UsageError("nothing to do: give a task file or --prompt TEXT (see --help)")
     settings.merged.setdefault("name", "prompt")

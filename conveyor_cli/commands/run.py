@@ -53,7 +53,7 @@ def run(
     if json and stream_json:
         raise UsageError("--json and --stream-json exclude each other: leave one out")
     settings = options.read_settings(task, options.flags(context), set_)
-    options.require_prompt(settings)
+    options.require_prompt(settings, task)
     shown = Shown(stream=stream_json, plain=plain, journal=journal, collects=True)
     performance = perform(options.saving_task(settings, trust=trust), shown)
     raise typer.Exit(_conclude(performance, as_json=json, stream=stream_json))

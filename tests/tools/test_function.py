@@ -93,8 +93,33 @@ def test_the_decorator_declares_and_changes_nothing() -> None:
     assert twice(2) == 4
     made = function_tool(twice, "given")
     assert (made.name, made.effects, made.timeout) == ("double", Effects.PURE, 2)
-    with pytest.raises(ValueError, match="one of pure, reversible, external, not 'harmless'"):
-        tool(effects="harmless")
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "effects": ({"effects": "harmless"}, "one of pure, reversible, external, not 'harmless'"),
+    "a text for names": ({"effects": "pure", "ready_when": "word"}, r"write ready_when=\{'word'\}"),
+    "a text for names told early": ({"early": "word"}, r"write early=\{'word'\}"),
+    "a text for seconds": ({"timeout": "10"}, "timeout is a number, not '10'"),
+    "a text for a count": ({"retries": "2"}, "retries is a number, not '2'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_declared(case: str) -> None:
+    declared, why = WRONG[case]
+    with pytest.raises((TypeError, ValueError), match=why):
+        tool(**declared)
+
+
+def test_a_declaration_without_brackets() -> None:
+    """It is said how it is written."""
+
+    def twice(x: int) -> int:
+        """Twice as much."""
+        return 2 * x
+
+    with pytest.raises(TypeError, match=r"write @tool\(…\), with what it declares"):
+        tool(twice)  # type: ignore[arg-type,call-overload]
 
 
 def test_a_class_is_made_once_and_called() -> None:
@@ -142,6 +167,11 @@ def print_(x: int) -> None:
 print_.__name__ = "print"
 
 
+@tool(effects="pure", early={"x"})
+def told_nothing(x: int) -> None:
+    """Has no on_argument."""
+
+
 class NotCalled:
     """Cannot be called."""
 
@@ -157,6 +187,7 @@ class NotCalled:
         (print_, "'print' cannot be a tool's name"),
         (lambda x: x, "it has no docstring"),
         (NotCalled, "it is a class without a __call__ method"),
+        (told_nothing, "early is for a class with on_argument"),
     ],
 )
 def test_what_cannot_be_a_tool(target: Callable[..., Any], why: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -44,7 +44,7 @@ class Declaration:
 
 
 def tool(
-    *,
+    *bare: Callable[..., Any],
     effects: Effects | str = Effects.EXTERNAL,
     timeout: float = 30.0,
     name: str | None = None,
@@ -58,6 +58,7 @@ def tool(
     """Declare a typed function, or a class whose instances are called, a tool. It stays as it is.
 
     Args:
+        bare: nothing; it is there to tell those who leave out the brackets.
         effects: what a call does to the world; see `Effects`.
         timeout: seconds for a call, retries included; what the model still writes is not counted.
         name: what the model calls it by, if not by the function's name.
@@ -70,8 +71,16 @@ def tool(
         result_limit: bytes of a result as JSON; a longer text is cut, visibly.
 
     Raises:
+        TypeError: a value is of another type.
         ValueError: the values do not fit each other.
     """
+    if bare:
+        raise TypeError("write @tool(…), with what it declares: effects, timeout, …")
+    _check_kinds(
+        {"ready_when": ready_when, "early": early},
+        {"timeout": timeout, "retries": retries, "concurrency": concurrency}
+        | {"result_limit": result_limit},
+    )
     try:
         effects = Effects(effects)
     except ValueError:
@@ -101,6 +110,16 @@ def tool(
         return target
 
     return declare
+
+
+def _check_kinds(names: Mapping[str, object], numbers: Mapping[str, object]) -> None:
+    """What would be taken for something else, or fail in other words later. Raises TypeError."""
+    for option, value in names.items():
+        if isinstance(value, str):  # whose letters would be the names
+            raise TypeError(f"{option} is a set of names: write {option}={{{value!r}}}")
+    for option, value in numbers.items():
+        if not isinstance(value, int | float):
+            raise TypeError(f"{option} is a number, not {value!r}")
 
 
 def declared(target: object) -> Declaration:
