@@ -152,7 +152,7 @@ def try_tool(
         raise performance.error
     if as_json:
         typer.echo(json.dumps(performance.report))
-    code = _conclude(performance.report["calls"], show=not as_json)
+    code = _conclude(name, performance.report["calls"], show=not as_json)
     raise typer.Exit(exit_of(performance.status) or code)
 
 
@@ -216,8 +216,8 @@ def _ends_early(text: str) -> bool:
     return True
 
 
-def _conclude(calls: list[dict[str, Any]], *, show: bool) -> int:
-    """Print what came of the call; the exit code."""
+def _conclude(name: str, calls: list[dict[str, Any]], *, show: bool) -> int:
+    """Print what came of the call; the exit code. Raises UsageError: no server has the tool."""
     from conveyor_cli.app import complain
     from conveyor_cli.views.text import safe
 
@@ -231,6 +231,9 @@ def _conclude(calls: list[dict[str, Any]], *, show: bool) -> int:
     error = call["error"]
     if error is not None:
         why = error["message"]
+        if error["kind"] == "unknown_tool":
+            _, there, names = why.partition(" (there is: ")
+            raise UsageError(f"no tool is called {name!r}{there}{names}")
         if error["kind"] == "exit":
             between = ": " if error["type"] == "SystemExit" else " "
             why = f"{error['type']}{between}{why}"

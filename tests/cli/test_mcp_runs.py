@@ -201,3 +201,13 @@ def test_progress_is_in_view_while_the_unit_runs() -> None:
     assert re.search(r"python +2 of 4: on .*it +━+ +50%", shown)
     assert "2 of 4" not in show(scene.events, None, (80, 24)).text
     assert any("1.0 at 2 of 4" in line for line in printed(scene))
+
+
+@pytest.mark.parametrize("name", ["get-sum", "nope"])
+def test_a_tool_that_no_server_has_is_a_wrong_argument(conveyor: Command, name: str) -> None:
+    """The user named it, not the model: all of the name is told, and what there is."""
+    tools = json.dumps([{"mcp": {"command": published("mcp-server-everything")}}])
+    done = conveyor("tools", "try", name, "{}", "--trust", "-c", f"tools={tools}", "--rate", "500")
+    assert done.code == 2
+    assert done.complaint.startswith(f"no tool is called {name!r} (there is: echo, ")
+    assert "get_sum" in done.complaint
