@@ -119,7 +119,7 @@ def test_a_declaration_without_brackets() -> None:
         return 2 * x
 
     with pytest.raises(TypeError, match=r"write @tool\(…\), with what it declares"):
-        tool(twice)  # type: ignore[arg-type,call-overload]
+        tool(twice)
 
 
 def test_a_class_is_made_once_and_called() -> None:
