@@ -336,7 +336,13 @@ class Async:
         step("close")
 
 
-ODD = [SystemExit(3), KeyboardInterrupt("no"), GeneratorExit(), BaseExceptionGroup("two", [Odd()])]
+ODD = [
+    SystemExit(3),
+    KeyboardInterrupt("no"),
+    GeneratorExit(),
+    BaseExceptionGroup("two", [Odd()]),
+    asyncio.CancelledError(),
+]
 
 
 @pytest.mark.parametrize("problem", ODD, ids=lambda it: type(it).__name__)

@@ -37,6 +37,11 @@ class _Output:
         return getattr(self._own, name)
 
 
+def is_aside() -> bool:
+    """Whether a tool's own code runs here."""
+    return _of_a_tool.get()
+
+
 @contextmanager
 def aside() -> Iterator[None]:
     """In here, and in the tasks and threads that begin in here, a tool's own code runs."""
