@@ -27,8 +27,11 @@ _MOST = 64
 _free = threading.Semaphore(_MOST)
 
 
-async def in_thread(work: Callable[[], Any]) -> Any:
+async def in_thread(work: Callable[[], Any], *, counted: bool = True) -> Any:
     """What the function returns, or raises, run in a thread of its own.
+
+    `counted`: whether it is one of those of which there are not too many. What gives something
+    back is not: it has to be done.
 
     Not `asyncio.to_thread`: its threads are waited for at the end of the program, so that a
     function that hangs would hang it. Here, a wait that is cancelled leaves the thread to itself.
@@ -37,7 +40,7 @@ async def in_thread(work: Callable[[], Any]) -> Any:
         RuntimeError: too many threads have not ended.
         ToolError: it would end the program.
     """
-    if not _free.acquire(blocking=False):
+    if counted and not _free.acquire(blocking=False):
         raise RuntimeError(f"{_MOST} blocking calls have not ended")
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
@@ -54,7 +57,8 @@ async def in_thread(work: Callable[[], Any]) -> Any:
         except BaseException as raised:  # noqa: BLE001 - it is raised again where it is waited for
             problem = raised
         finally:
-            _free.release()
+            if counted:
+                _free.release()
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(tell, value, problem)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from conveyor_sandbox.reports import Outcome, Status
 from conveyor_tools.apart import in_thread
 from conveyor_tools.databases.base import Database, DatabaseFailed, Limits
+
+Value = TypeVar("Value")
 
 
 class SqlCall:
@@ -23,13 +26,29 @@ class SqlCall:
         self.stopped = asyncio.Event()
 
 
+async def in_database(work: Callable[[], Value], *, counted: bool = True) -> Value:
+    """What a piece of work with a connection gives, done in a thread, as `in_thread` does it.
+
+    Raises:
+        DatabaseFailed: whatever goes wrong, also if there is no thread to be had.
+    """
+    try:
+        result: Value = await in_thread(work, counted=counted)
+    except DatabaseFailed:
+        raise
+    except Exception as problem:
+        name = type(problem).__name__
+        raise DatabaseFailed.because("exception", name, str(problem)) from problem
+    return result
+
+
 async def close_after(work: asyncio.Task[Any] | None, database: Database) -> None:
     """Close a connection once the work that still goes on with it has ended, however it does."""
     with contextlib.suppress(Exception):
         if work is not None:
             await work
     with contextlib.suppress(Exception):
-        await in_thread(database.close)
+        await in_thread(database.close, counted=False)
 
 
 def was_interrupted(task: asyncio.Task[Any]) -> bool:

@@ -34,7 +34,7 @@ from conveyor_tools.apart import in_thread
 from conveyor_tools.databases.base import Answer, Database, DatabaseFailed, Limits
 from conveyor_tools.databases.text import shown
 from conveyor_tools.splitters.base import Unit
-from conveyor_tools.sql_call import SqlCall, close_after, was_interrupted
+from conveyor_tools.sql_call import SqlCall, close_after, in_database, was_interrupted
 
 _PRESS = 0.2
 """Seconds between two tries to interrupt a statement: one that comes too early has no effect."""
@@ -117,7 +117,7 @@ class SqlSession:
         database, self._database = self._database, None
         if database is not None:
             with contextlib.suppress(Exception):
-                await in_thread(database.close)
+                await in_thread(database.close, counted=False)
 
     def _call(self, number: int) -> SqlCall:
         return self._calls.setdefault(number, SqlCall())
@@ -149,12 +149,12 @@ class SqlSession:
         if unreached is not None:
             raise unreached
         if self._database is None:
-            self._database = await in_thread(self._connect)
+            self._database = await in_database(self._connect)
         return self._database
 
     async def _do(self, step: Callable[[], None]) -> None:
         """One step of a transaction, which should not take long."""
-        work = asyncio.create_task(in_thread(step))
+        work = asyncio.create_task(in_database(step, counted=False))
         await asyncio.wait([work], timeout=self._timeout)
         if not work.done():
             await self._give_up(work)
@@ -172,14 +172,11 @@ class SqlSession:
             if not call.begun:
                 await self._begin(call)
             answer = await self._execute(unit.text, call)
-            text = await in_thread(lambda: shown(answer, self._limits))
+            text = await in_database(lambda: shown(answer, self._limits))
             outcome = Outcome(Status.OK)
             self._tell(Output(key, Stream.STDOUT, text, time.monotonic(), answer.data))
         except DatabaseFailed as failed:
             outcome = call.outcome = self._failed(failed.failure, call)
-        except Exception as problem:  # noqa: BLE001 - of a driver, or no thread to be had
-            failure = Failure("exception", type(problem).__name__, str(problem))
-            outcome = call.outcome = self._failed(failure, call)
         self._tell(Finished(key, outcome, began, time.monotonic()))
 
     async def _begin(self, call: SqlCall) -> None:
@@ -207,7 +204,7 @@ class SqlSession:
         database = self._database
         assert database is not None
         work: asyncio.Task[Answer] = asyncio.create_task(
-            in_thread(lambda: database.execute(text, call.limits or self._limits))
+            in_database(lambda: database.execute(text, call.limits or self._limits))
         )
         stopped = asyncio.create_task(call.stopped.wait())
         first = asyncio.FIRST_COMPLETED
@@ -231,7 +228,7 @@ class SqlSession:
         """Interrupt the statement; whether it ended then."""
         until = time.monotonic() + _GRACE
         while not work.done() and time.monotonic() < until:
-            press = asyncio.create_task(in_thread(database.interrupt))
+            press = asyncio.create_task(in_thread(database.interrupt, counted=False))
             await asyncio.wait([press], timeout=_GRACE)
             await asyncio.wait([work], timeout=_PRESS)
         return work.done()
@@ -244,7 +241,8 @@ class SqlSession:
         database, self._database = self._database, None
         self._open = False
         if database is not None:
-            await in_thread(database.abort)
+            with contextlib.suppress(Exception):
+                await in_thread(database.abort, counted=False)
             left = asyncio.create_task(close_after(work, database))
             self._left.add(left)
             left.add_done_callback(self._left.discard)
