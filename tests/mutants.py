@@ -96,6 +96,7 @@ def _tracked() -> list[str]:
 def _verdict(copy: Path, tests: tuple[str, ...]) -> tuple[Fate, str]:
     paths = [str(copy), str(copy / "tools"), str(copy / "sandbox")]
     environment = {
+        "MCP_SERVERS_FOLDER": str(ROOT / ".mcp-servers"),
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -59,9 +59,23 @@ DATA = [
     Mutant(
         "sql: DuckDB reaches no other file",
         f"{_TOOLS}/databases/duck.py",
-        '"enable_external_access": "false"',
-        '"enable_external_access": "true"',
+        '    "SET enable_external_access = false",',
+        '    "SELECT 1",',
         (_SQL, "-k", "no_way_out and duckdb"),
+    ),
+    Mutant(
+        "sql: DuckDB puts nothing beside the file",
+        f"{_TOOLS}/databases/duck.py",
+        '    "temp_directory": "",\n',
+        "",
+        ("tests/tools/test_sql_hostile.py", "-k", "fill_the_disk"),
+    ),
+    Mutant(
+        "sql: a failure to connect is told, not tried again",
+        f"{_TOOLS}/sql_session.py",
+        "            self._unreached = failed\n",
+        "            pass\n",
+        (_SERVER, "-k", "something_else"),
     ),
     Mutant(
         "sql: a read-only transaction stays so",

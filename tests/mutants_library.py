@@ -80,7 +80,7 @@ LIBRARY = [
         f"{_TOOLS}/schema_pattern.py",
         "            self._given_up += 1\n",
         "            pass\n",
-        _COST,
+        ("tests/tools/test_schema_hostile.py", "-k", "many and slow"),
     ),
     Mutant(
         "schema: alternatives of alternatives are bounded",
@@ -204,8 +204,8 @@ LIBRARY = [
     Mutant(
         "registry: paths begin at the task",
         f"{_TOOLS}/options.py",
-        "        return base / value.expanduser()\n",
-        "        return value.expanduser()\n",
+        "        return base / expanded(value)\n",
+        "        return expanded(value)\n",
         _REGISTRY,
     ),
     Mutant(

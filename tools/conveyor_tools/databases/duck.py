@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
     import duckdb
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
-    "enable_external_access": "false",  # other files, other databases, extensions, the network
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    "lock_configuration": "true",
     "memory_limit": "1GB",
-    "max_temp_directory_size": "1GB",  # what does not fit in memory
+    # What does not fit there would fill the disk, beside the file, and stay if we are killed.
+    "temp_directory": "",
 }
+_LOCKS = (
+    "SET enable_external_access = false",  # other files and databases, extensions, the network
+    "SET lock_configuration = true",
+)
+_locking = threading.Lock()
+_TOO_MUCH = "it takes more memory than DuckDB is given here (1 GB)"
 _NO_OTHER = "no other database can be reached from here, and no extension loaded"
 _NOT_EXPLAINED = "what this would explain is not clear: write EXPLAIN ANALYZE and the statement"
 _EXPLAINS = ("EXPLAIN", "ANALYZE", "ANALYSE", "VERBOSE")
@@ -57,9 +63,20 @@ class DuckDatabase:
             self._connection = duckdb.connect(
                 name, read_only=path is not None and not write, config=_SETTINGS
             )
+            self._lock()
         except duckdb.Error as error:
             raise DatabaseFailed.because("connection", type(error).__name__, str(error)) from None
         self._open = False
+
+    def _lock(self) -> None:
+        """Let nothing out, for good: now, since after it the settings could not be given.
+
+        Connections to one file share what is set; where one was locked, all are.
+        """
+        with _locking:
+            asked = self._connection.execute("SELECT current_setting('lock_configuration')")
+            for lock in () if asked.fetchone() == (True,) else _LOCKS:
+                self._connection.execute(lock)
 
     def begin(self) -> None:
         self._do(self._connection.begin)
@@ -139,6 +156,8 @@ class DuckDatabase:
         message = str(error).split("\n\nLINE ")[0]
         if isinstance(error, self._duckdb.InterruptException):
             return DatabaseFailed.because("interrupt", name, message)
+        if isinstance(error, self._duckdb.OutOfMemoryException):
+            return DatabaseFailed.because("exception", name, _TOO_MUCH)
         if "read-only mode" in message:
             return DatabaseFailed.because("denied", "PermissionError", READ_ONLY)
         if isinstance(error, self._duckdb.PermissionException):
