@@ -422,7 +422,12 @@ def test_a_call_ends_whatever_happens(shop: Shop) -> None:
                 assert isinstance(two, Ended)
                 assert two.outcome.failure is not None
                 assert "64 blocking calls" in two.outcome.failure.message
-            assert (await conversation.call(3, "DELETE FROM orders WHERE id = 1;")).failure is None
+            conversation.write(3, "DELETE FROM orders WHERE id = 1;")
+            await conversation.until(lambda it: isinstance(it, Finished) and it.unit.call == 3)
+            async with all_threads_taken():
+                assert (await conversation.ended(3)).failure is None
+                conversation.session.commit()
+                await conversation.session.close()
 
     asyncio.run(do())
     assert shop.names() == ["bob"]
