@@ -94,6 +94,39 @@ def test_a_server_that_does_not_answer(postgres: PostgresServer, tmp_path: Path)
     asyncio.run(do())
 
 
+def test_stopped_while_it_connects() -> None:
+    """Nobody waits for the connection any more, and it is closed if it is made after all."""
+
+    async def do() -> None:
+        came, gone = asyncio.Event(), asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            came.set()
+            await gone.wait()
+            writer.close()
+
+        async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = f"postgresql://nobody@127.0.0.1:{port}/x?connect_timeout=1000"
+            tool = find_tool("sql", {"url": url})
+            assert isinstance(tool, SqlTool)
+            try:
+                async with talk(tool) as conversation:
+                    conversation.write(1, "SELECT 1;")
+                    await came.wait()
+                    conversation.session.cancel(1)
+                    await conversation.ended(1)
+                    came.clear()
+                    conversation.write(2, "SELECT 2;")
+                    await came.wait()
+            finally:
+                gone.set()
+            assert conversation.ends(1) == ["skipped"]
+
+    asyncio.run(do())
+
+
 def test_no_statement_outlives_its_connection(postgres: PostgresServer, tmp_path: Path) -> None:
     """When the program is killed, the server ends what it was doing for it."""
     shop = Shop("postgresql", tmp_path, lambda: postgres)

@@ -25,6 +25,14 @@ class SqlCall:
         """Its own, where all rows are wanted as data."""
         self.stopped = asyncio.Event()
 
+    async def wait(self, work: asyncio.Task[Any], timeout: float | None = None) -> bool:  # noqa: ASYNC109 - it is no failure
+        """Wait for work of it until that has ended, which is returned, or it is stopped."""
+        stopped = asyncio.create_task(self.stopped.wait())
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait([work, stopped], timeout=timeout, return_when=first)
+        stopped.cancel()
+        return work.done()
+
 
 async def in_database(work: Callable[[], Value], *, counted: bool = True) -> Value:
     """What a piece of work with a connection gives, done in a thread, as `in_thread` does it.
@@ -40,6 +48,13 @@ async def in_database(work: Callable[[], Value], *, counted: bool = True) -> Val
         name = type(problem).__name__
         raise DatabaseFailed.because("exception", name, str(problem)) from problem
     return result
+
+
+async def close_late(connecting: asyncio.Task[Database]) -> None:
+    """Close a connection that nobody waits for any more, once it is made."""
+    with contextlib.suppress(Exception):
+        database = await connecting
+        await in_thread(database.close, counted=False)
 
 
 async def close_after(work: asyncio.Task[Any] | None, database: Database) -> None:

@@ -34,7 +34,7 @@ from conveyor_tools.apart import in_thread
 from conveyor_tools.databases.base import Answer, Database, DatabaseFailed, Limits
 from conveyor_tools.databases.text import shown
 from conveyor_tools.splitters.base import Unit
-from conveyor_tools.sql_call import SqlCall, close_after, in_database, was_interrupted
+from conveyor_tools.sql_call import SqlCall, close_after, close_late, in_database, was_interrupted
 
 _PRESS = 0.2
 """Seconds between two tries to interrupt a statement: one that comes too early has no effect."""
@@ -86,8 +86,8 @@ class SqlSession:
     def listen(self, listener: Callable[[Report], None]) -> None:
         self._listener = listener
 
-    def prepare(self, call: int) -> None:  # noqa: ARG002 - one connection serves all calls
-        self._later(self._prepare())
+    def prepare(self, call: int) -> None:
+        self._later(self._prepare(self._call(call)))
 
     def want_data(self, call: int) -> None:
         self._call(call).limits = replace(self._limits, data=_ROWS)
@@ -136,20 +136,26 @@ class SqlSession:
         while self._todo:
             await self._todo.popleft()
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, call: SqlCall) -> None:
         """A failure to connect is told by the first statement: it may have taken long."""
         self._unreached = None
         try:
-            await self._connected()
+            await self._connected(call)
         except DatabaseFailed as failed:
-            self._unreached = failed
+            if not call.stopped.is_set():
+                self._unreached = failed
 
-    async def _connected(self) -> Database:
+    async def _connected(self, call: SqlCall) -> Database:
+        """The connection, which serves all calls; one that is stopped does not wait for it."""
         unreached, self._unreached = self._unreached, None
         if unreached is not None:
             raise unreached
         if self._database is None:
-            self._database = await in_database(self._connect)
+            connecting = asyncio.create_task(in_database(self._connect))
+            if not await call.wait(connecting):
+                self._leave(close_late(connecting))
+                raise DatabaseFailed(_STOPPED)
+            self._database = connecting.result()
         return self._database
 
     async def _do(self, step: Callable[[], None]) -> None:
@@ -192,12 +198,12 @@ class SqlSession:
             return
         lasting = self._database is not None
         try:
-            await self._do((await self._connected()).begin)
+            await self._do((await self._connected(call)).begin)
         except DatabaseFailed as failed:
             if not (lasting and failed.failure.kind == "connection"):
                 raise
             await self._give_up()
-            await self._do((await self._connected()).begin)
+            await self._do((await self._connected(call)).begin)
         self._open = call.begun = True
 
     async def _execute(self, text: str, call: SqlCall) -> Answer:
@@ -206,11 +212,7 @@ class SqlSession:
         work: asyncio.Task[Answer] = asyncio.create_task(
             in_database(lambda: database.execute(text, call.limits or self._limits))
         )
-        stopped = asyncio.create_task(call.stopped.wait())
-        first = asyncio.FIRST_COMPLETED
-        await asyncio.wait([work, stopped], timeout=self._timeout, return_when=first)
-        stopped.cancel()
-        if work.done():
+        if await call.wait(work, self._timeout):
             return work.result()
         if not await self._interrupted(database, work):
             await self._give_up(work)
@@ -243,9 +245,12 @@ class SqlSession:
         if database is not None:
             with contextlib.suppress(Exception):
                 await in_thread(database.abort, counted=False)
-            left = asyncio.create_task(close_after(work, database))
-            self._left.add(left)
-            left.add_done_callback(self._left.discard)
+            self._leave(close_after(work, database))
+
+    def _leave(self, closing: Coroutine[Any, Any, None]) -> None:
+        left = asyncio.create_task(closing)
+        self._left.add(left)
+        left.add_done_callback(self._left.discard)
 
     def _failed(self, failure: Failure, call: SqlCall) -> Outcome:
         """The outcome of a statement, and so of its call."""
