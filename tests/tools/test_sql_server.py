@@ -71,7 +71,8 @@ def test_the_server_dies_before_the_commit(postgres: PostgresServer, tmp_path: P
             return conversation.lost
 
     (lost,) = asyncio.run(do())
-    assert lost.startswith("what call 1 changed in the database")
+    # It might have died after it had committed: neither can be told from here.
+    assert lost.startswith("what call 1 changed in the database may not have been kept (look")
     assert shop.names() == ["ann", "bob"]
 
 

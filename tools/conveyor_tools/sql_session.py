@@ -44,6 +44,8 @@ _ROWS = 10_000
 """Rows of a result that code can use."""
 _UNDONE = "What this call changed was undone."
 _NOT_KEPT = "what call {} changed in the database was not kept"
+_UNSURE = "what call {} changed in the database may not have been kept (look before you repeat it)"
+"""Where the server may have done it, and its word was lost."""
 _STOPPED = Failure("interrupt", "KeyboardInterrupt", "it was stopped")
 
 
@@ -308,5 +310,6 @@ class SqlSession:
             await self._undo()
             if self._write:
                 why = self._without_hidden(failed.failure.message)
-                self._unkept = f"{_NOT_KEPT.format(self._last)}: {why}"
+                what = _UNSURE if failed.failure.kind == "connection" else _NOT_KEPT
+                self._unkept = f"{what.format(self._last)}: {why}"
                 self._tell(RolledBack(self._last, (self._unkept,), time.monotonic()))
