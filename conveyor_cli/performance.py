@@ -31,6 +31,7 @@ from conveyor_cli.views.plain import PlainView
 from conveyor_cli.views.question import asking, someone_types
 from conveyor_cli.views.standard_error import NO_ROOM, StandardError
 from conveyor_sandbox.errors import SandboxError
+from conveyor_tools import apart
 from conveyor_tools.printing import given_to
 
 _AT_LEISURE = 120.0
@@ -101,7 +102,7 @@ def perform(
         finally:
             await parts.pool.close()  # it may not even have begun
 
-    return asyncio.run(run())
+    return apart.run(run())
 
 
 class Stage:

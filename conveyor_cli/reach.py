@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ from conveyor_tools.variables import variables
 
 _ASK_NOBODY = frozenset(("python", "shell", "sql", "files", "plan", "search", "calculator"))
 """Tools without effects that users are asked about."""
+_INSIDE = (".localhost", ".local", ".internal", ".home.arpa", ".lan")
+"""How names end that are known in a network alone."""
 _HERE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -108,10 +111,30 @@ def _reached(choice: ToolChoice) -> str | None:
             else None
         )
     if choice.name == SERVER and isinstance(options.get("url"), str):
-        return _secrets(options.get("headers"), urlsplit(options["url"]).netloc)
+        url = options["url"]
+        return _secrets(options.get("headers"), urlsplit(url).netloc) or _asked_here("mcp", url)
+    if choice.name == "search" and isinstance(options.get("searxng"), str):
+        return _asked_here("search", options["searxng"])
     if choice.name == "sql" and isinstance(options.get("url"), str):
         return _database(choice, options["url"])
     return None
+
+
+def _asked_here(tool: str, url: str) -> str | None:
+    """A server that only this machine or its network reaches, as far as its name says."""
+    import httpx  # noqa: PLC0415 - only where it is wanted, and as the tools read it
+
+    from conveyor_tools.http_address import is_odd_number, why_not  # noqa: PLC0415
+
+    try:
+        host = httpx.URL(url).host.lower().rstrip(".")
+    except (httpx.InvalidURL, UnicodeError):
+        return None  # the tool says so
+    try:
+        inside = why_not(ip_address(host.partition("%")[0]), private=False) is not None
+    except ValueError:
+        inside = "." not in host or host.endswith(_INSIDE) or is_odd_number(host)
+    return f"{tool} would reach {host}, of this machine or network" if inside else None
 
 
 def _secrets(headers: Any, to: str) -> str | None:

@@ -5,7 +5,6 @@ For tests of tools: `rehearse([weather], ScriptedBackend([call, "Warm."], rate=N
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from conveyor_cli.performance import end_parts
 from conveyor_cli.report import run_report
 from conveyor_cli.task import Expectation, ModelOptions, Task
 from conveyor_cli.toolbox import Toolbox
+from conveyor_tools import apart
 from conveyor_tools.function import FunctionTool, function_tool
 
 
@@ -56,7 +56,7 @@ def rehearse(
         finally:
             await end_parts(parts)
 
-    asyncio.run(run())
+    apart.run(run())
     return run_report(timeline, measure(timeline), Expectation(), None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from conveyor_cli.tool_facts import ToolFacts
 from conveyor_cli.toolbox import Toolbox, open_toolbox
 from conveyor_cli.views.text import one_line, safe
+from conveyor_tools import apart
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.registry import find_tool, installed_tools, options_told, purpose, tool_names
 
@@ -60,7 +60,7 @@ def task_tools(task: Task) -> list[Row]:
         finally:
             await toolbox.close()
 
-    return asyncio.run(find())
+    return apart.run(find())
 
 
 def _named(name: str, source: str) -> Row:

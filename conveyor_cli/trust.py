@@ -2,9 +2,9 @@
 
 A task is input from others. A tool in a file or a module is code of this machine with all that its
 user may do, so it runs only after the user trusted it once. That is remembered by the content of
-the code: other content is asked about again. A server's command is remembered by itself, its folder
-and environment. Not covered: what trusted code itself imports, the options that another task
-gives it, and what a command's files hold.
+the code and its options: others are asked about again. A server's command is remembered by itself,
+its folder and environment. Not covered: what trusted code itself imports, and what a command's
+files hold.
 """
 
 from __future__ import annotations
@@ -80,10 +80,18 @@ class TrustStore:
 
 
 def claim_of_code(choice: ToolChoice, code: Code) -> Claim:
-    """What is to be trusted of a tool in a file or module, which was read already."""
+    """What is to be trusted of a tool in a file or module, which was read already.
+
+    With options it is another claim: in a task of others they may mean harm.
+    """
     assert choice.reference is not None
-    what = str(code.path or choice.reference.source)
-    return _to_run(choice, str(choice.reference), what, code.digest)
+    what, digest = str(code.path or choice.reference.source), code.digest
+    if choice.options:
+        options = json.dumps(choice.options, sort_keys=True, default=str)
+        what = f"{what} with the options {options}"
+        place = str((choice.base or Path()).absolute())  # where their paths begin
+        digest = hashlib.sha256(json.dumps([digest, place, options]).encode()).hexdigest()
+    return _to_run(choice, str(choice.reference), what, digest)
 
 
 def claim_of(choice: ToolChoice) -> Claim | None:

@@ -64,6 +64,20 @@ DATA = [
         (_SQL, "-k", "no_way_out and duckdb"),
     ),
     Mutant(
+        "sql: DuckDB explains nothing that is refused",
+        f"{_TOOLS}/databases/duck.py",
+        "                return self._refusals.get(found.type)\n",
+        "                return None\n",
+        ("tests/tools/test_sql_hostile.py", "-k", "duckdb_commits_nothing"),
+    ),
+    Mutant(
+        "sql: a call ends also where no thread is to be had",
+        f"{_TOOLS}/sql_session.py",
+        "in_database(step, counted=False)",
+        "in_database(step)",
+        (_SQL, "-k", "whatever_happens and duckdb"),
+    ),
+    Mutant(
         "sql: DuckDB puts nothing beside the file",
         f"{_TOOLS}/databases/duck.py",
         '    "temp_directory": "",\n',
@@ -179,7 +193,7 @@ DATA = [
         "sql: what was given up is closed",
         f"{_TOOLS}/sql_call.py",
         "            await work\n    with contextlib.suppress(Exception):\n"
-        "        await in_thread(database.close)",
+        "        await in_thread(database.close, counted=False)",
         "            await work",
         (_SQL, "-k", "given_up and sqlite"),
     ),

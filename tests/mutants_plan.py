@@ -62,8 +62,8 @@ PLAN = [
     Mutant(
         "plan: a gap is a step that may still come",
         f"{_TOOLS}/plan_run.py",
-        "        if self._closed:\n            behind",
-        "        if self._steps:\n            behind",
+        "        if self._closed:\n            while self._settled",
+        "        if self._steps:\n            while self._settled",
         _RUN,
     ),
     Mutant(

@@ -59,7 +59,6 @@ def compare(
     to *same result* says whether status, answer, conversation and all output agree. Exit code: 0 if
     so, 1 if not or if the task's `expect` is not met.
     """
-    import asyncio
     from json import dumps
 
     from rich.console import Console
@@ -67,12 +66,13 @@ def compare(
     from conveyor_cli import comparison
     from conveyor_cli.app import complain
     from conveyor_cli.views.progress import shown_progress
+    from conveyor_tools import apart
 
     settings = options.read_settings(task, options.flags(context), set_)
     options.require_prompt(settings, task)
     chosen = options.trusted_task(settings, trust=trust)
     with shown_progress(Console(stderr=True)) as progress:
-        found = asyncio.run(
+        found = apart.run(
             comparison.compare(
                 chosen, runs, progress, _asking(progress, 2 * runs + warm_up), warm_up=warm_up
             )

@@ -51,14 +51,13 @@ def repl(
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
 ) -> None:
     """Talk to an agent. Sandbox, variables, files and conversation stay until you leave."""
-    import asyncio
-
     from conveyor_cli.app import complain
     from conveyor_cli.engine.events import RunStatus
+    from conveyor_tools import apart
 
     settings = options.read_settings(task, options.flags(context), set_)
     settings.merged.update(name="repl", prompt="(what the user types)")
-    aftermath = asyncio.run(_talk(options.saving_task(settings, trust=trust), plain=plain))
+    aftermath = apart.run(_talk(options.saving_task(settings, trust=trust), plain=plain))
     problems = settle_files(aftermath, RunStatus.DONE, aftermath.report())
     for problem in problems:
         complain(problem)

@@ -79,9 +79,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a tool: its arguments, its effects, when it starts, and how a model calls it."""
-    import asyncio
     import json
 
+    from conveyor_tools import apart
     from conveyor_tools.registry import options_told
 
     try:
@@ -103,7 +103,7 @@ def show(
         finally:
             await toolbox.close()
 
-    facts = asyncio.run(find())
+    facts = apart.run(find())
     if as_json:
         typer.echo(json.dumps(facts.as_dict()))
     else:

@@ -36,6 +36,15 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "services of this machine": (
         [{"http": {"hosts": ["localhost:2375"], "private": True}}], {}, "services of this machine",
     ),
+    "a search server of this machine": (
+        [{"search": {"searxng": "http://127.1:8080/x?"}}], {}, "127.1, of this machine or network",
+    ),
+    "a search server behind a name": (
+        [{"search": {"searxng": "http://a.example@printer/"}}], {}, "printer, of this machine",
+    ),
+    "an MCP server of this network": (
+        [{"mcp": {"url": "http://[::ffff:10.0.0.1]/mcp"}}], {}, "of this machine or network",
+    ),
     "a database server": ([{"sql": {"url": "postgresql://u@a.example/x"}}], {}, "passwords"),
     "a database above": ([{"sql": {"url": "sqlite:///../in.db"}}], {}, "not in the task's folder"),
     "a database elsewhere": (
@@ -65,6 +74,7 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
 }  # fmt: skip
 ALLOWED: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "a host": ([{"http": HTTP | {"headers": {"a.example": {"X-Key": "public"}}}}], {}),
+    "a search server": ([{"search": {"searxng": "https://a.example"}}], {}),
     "a database in its folder": ([{"sql": {"url": "sqlite:///in.db", "write": True}}], {}),
     "a database of its own": (["sql"], {}),
     "no question about code": (["python", "calculator"], {"approve": "never"}),

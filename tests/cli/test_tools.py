@@ -66,12 +66,32 @@ def odd(x: int):
     """Return what is no data."""
     return sys
 
+async def insist():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            note("insists")
+
+@tool(effects="pure", timeout=0.2)
+async def leave(x: int) -> int:
+    """Leave something behind, and wait for more of it."""
+    leave.task = asyncio.create_task(insist())
+    return await asyncio.gather(insist())
+
+@tool(effects="pure")
+async def cancelled(x: int) -> int:
+    """Wait for what was cancelled."""
+    work = asyncio.create_task(asyncio.sleep(60))
+    work.cancel()
+    await work
+
 @tool(effects="pure")
 def large(n: int) -> str:
     """Return much."""
     return "x" * n
 '''
-NAMES = "weather send draft hang late fail odd large".split()  # noqa: SIM905
+NAMES = "weather send draft hang late fail odd leave cancelled large".split()  # noqa: SIM905
 
 
 def arguments(conveyor: Command, *code: str, sandbox: str = "local", rate: int = 2000) -> list[str]:
@@ -206,7 +226,8 @@ def test_the_unit_timeout_is_paused(conveyor: Command) -> None:
 def test_tools_that_misbehave(conveyor: Command, sandbox: str) -> None:
     """One that raises, hangs, or returns no data is an exception of the code that called it."""
     code = """\
-for tool, x in ((late, 1), (odd, 1), (fail, 2), (large, 5_000_000), (large, 'x' * 2_000_000)):
+much = 'x' * 2_000_000
+for tool, x in ((late, 1), (odd, 1), (fail, 2), (cancelled, 1), (large, 5_000_000), (large, much)):
     try:
         print(tool(x)[-30:])
     except ToolError as problem:
@@ -215,6 +236,7 @@ for tool, x in ((late, 1), (odd, 1), (fail, 2), (large, 5_000_000), (large, 'x' 
         "no answer within 0.2 s",
         "its result is not plain data: Unable to serialize unknown ty",
         "ValueError: no 2\x1b[2J",
+        "CancelledError",
         "xxx… (4737857 characters more)",
         "the arguments have more than 1048576 characters as JSON",
     ]
@@ -272,6 +294,13 @@ def test_a_tool_that_blocks_does_not_keep_the_command(conveyor: Command) -> None
     call = call_of(run(conveyor, "late(1)"))
     assert call["error"]["type"] == "ToolError"
     assert time.monotonic() - began < 15
+
+
+def test_what_a_tool_leaves_behind_does_not_keep_the_command(conveyor: Command) -> None:
+    """It was told to end, with the call or with the run, and goes on."""
+    call = call_of(run(conveyor, "leave(1)"))
+    assert call["error"]["message"] == "no answer within 0.2 s"
+    assert set(log(conveyor)) == {"insists"}
 
 
 def test_waiting_is_drawn(conveyor: Command) -> None:

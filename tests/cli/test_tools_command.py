@@ -44,6 +44,7 @@ class Desk:
 
 
 NOISY = '''
+import sys
 from conveyor_tools.function import tool
 print("loaded")
 
@@ -69,6 +70,7 @@ class Noisy:
 
     def __call__(self, x: int) -> int:
         print("called", x)
+        sys.stdout.writelines(["and", " listed\\n"])
         return x
 
     async def close(self) -> None:
@@ -328,7 +330,17 @@ def test_what_tools_print_is_not_the_answer(conveyor: Command, form: str) -> Non
         assert done.out == "Done.\n"
     else:
         assert all(isinstance(json.loads(line), dict) for line in done.out.splitlines())
-    printed = ("loaded", "made", "prepared", "checked", "heard", "asked", "called 7", "closed")
+    printed = (
+        "loaded",
+        "made",
+        "prepared",
+        "checked",
+        "heard",
+        "asked",
+        "called 7",
+        "and listed",
+        "closed",
+    )
     assert set(printed) <= set(done.err.splitlines())
 
 

@@ -41,6 +41,27 @@ def test_a_file_that_is_swapped_once_it_was_looked_at_is_not_run(
     assert open_toolbox([choice]).functions["greet"].description == "Greets."
 
 
+def test_trusted_code_with_other_options_is_asked_about(tmp_path: Path) -> None:
+    """A task of others could have a trusted tool work on what it should not."""
+    path, store = tmp_path / "tool.py", TrustStore(tmp_path / "trusted")
+    path.write_text(TOOL, encoding="utf-8")
+
+    def claim(options: dict[str, str], base: Path) -> Claim:
+        found = claim_of(ToolChoice(f"{path}:greet", options, base=base))
+        assert found is not None
+        return found
+
+    plain, docs = claim({}, tmp_path), claim({"folder": "docs"}, tmp_path)
+    assert "folder" in docs.question
+    store.add(plain)
+    assert docs not in store
+    store.add(docs)
+    assert docs in store
+    assert claim({}, tmp_path / "elsewhere") in store
+    assert claim({"folder": "docs"}, tmp_path / "elsewhere") not in store
+    assert claim({"folder": "private"}, tmp_path) not in store
+
+
 def test_only_the_user_may_write_down_what_is_trusted(tmp_path: Path) -> None:
     path = tmp_path / "state" / "trusted"
     (tmp_path / "tool.py").write_text(TOOL, encoding="utf-8")

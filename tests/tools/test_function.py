@@ -274,7 +274,7 @@ CIRCLE.append(CIRCLE)
         (object(), "Unable to serialize unknown type"),
         (CIRCLE, "Circular reference"),
         ("\ud800", "surrogates not allowed"),
-        ([0] * 200_000, "its result is too large: 400001 characters of JSON, at most 262144"),
+        ([0] * 200_000, "its result is too large: 400001 bytes of JSON, at most 262144"),
     ],
 )
 def test_what_is_no_data_or_too_much_fails_the_call(value: object, why: str) -> None:
@@ -373,7 +373,13 @@ class Async:
         step("close")
 
 
-ODD = [SystemExit(3), KeyboardInterrupt("no"), GeneratorExit(), BaseExceptionGroup("two", [Odd()])]
+ODD = [
+    SystemExit(3),
+    KeyboardInterrupt("no"),
+    GeneratorExit(),
+    BaseExceptionGroup("two", [Odd()]),
+    asyncio.CancelledError(),
+]
 
 
 @pytest.mark.parametrize("problem", ODD, ids=lambda it: type(it).__name__)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from conveyor_sandbox.reports import (
     Ended,
@@ -18,10 +19,11 @@ from conveyor_sandbox.reports import (
     Status,
     UnitKey,
 )
+from conveyor_tools.answer import encode
 from conveyor_tools.argument_tool import ArgumentTool
 from conveyor_tools.calculator import calculator
 from conveyor_tools.errors import TemporaryError, ToolError
-from conveyor_tools.function import FunctionTool, tool
+from conveyor_tools.function import FunctionTool, function_tool, tool
 from conveyor_tools.later import Later
 from conveyor_tools.place import Place
 from tests.tools.calling import Heard, calling, made, page, search, units_of
@@ -89,6 +91,40 @@ def test_what_was_used_is_closed_once() -> None:
     asyncio.run(main())
 
 
+def test_what_gets_ready_for_nothing_is_ended_before_it_is_closed() -> None:
+    """Its call came to nothing, and was over before it."""
+    seen: list[str] = []
+
+    @tool(effects="pure")
+    class Slow:
+        """Take long to get ready."""
+
+        async def prepare(self) -> None:
+            seen.append("begun")
+            try:
+                await asyncio.sleep(60)
+            finally:
+                seen.append("ended")
+
+        async def __call__(self) -> None: ...
+
+        async def close(self) -> None:
+            seen.append("closed")
+
+    async def main() -> None:
+        session = ArgumentTool(function_tool(Slow, "slow")).open(Place())
+        over = asyncio.Event()
+        session.listen(lambda it: over.set() if isinstance(it, Ended) else None)
+        session.prepare(1)
+        session.end(1)
+        await over.wait()
+        session.commit()
+        await session.close()
+
+    asyncio.run(main())
+    assert seen == ["begun", "ended", "closed"]
+
+
 def test_a_failed_hook_fails_the_call() -> None:
     """And the call itself does not run."""
 
@@ -144,7 +180,18 @@ def test_a_long_answer_is_cut_visibly_and_other_data_refused() -> None:
     assert len(kept) <= 1000
     assert int(more.removesuffix(" characters more)")) + len(kept) == 10_000_000
     outcome, _ = calling(made(much), '{"what": "list"}', partial=True)
-    assert outcome.failure.message.startswith("its result is too large: 10000001 characters")
+    assert outcome.failure.message.startswith("its result is too large: 10000001 bytes")
+
+
+@pytest.mark.parametrize(
+    "text", ["é" * 2000, "\0" * 1000 + "a" * 100_000, "a" * 100_000 + "\0" * 1000, "é\0" * 2000]
+)
+def test_a_text_is_cut_to_so_many_bytes_as_json(text: str) -> None:
+    """Also where what is kept takes more of them than what is cut."""
+    kept, _, more = json.loads(encode(text, 1000)).rpartition("… (")
+    assert text.startswith(kept)
+    assert int(more.removesuffix(" characters more)")) + len(kept) == len(text)
+    assert len(to_json(kept)) <= 1000 + len('""')
 
 
 @pytest.mark.parametrize("expression", ["0.1 + 0.2", "3 km in miles", "1/0", "2 x"])

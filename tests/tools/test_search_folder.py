@@ -167,6 +167,26 @@ def test_a_file_that_may_be_read_later(docs: Path, monkeypatch: pytest.MonkeyPat
     assert [it.where for it in search(docs, "Oslo")] == ["notes.txt:1"]
 
 
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_a_file_that_goes_while_it_is_looked_at(
+    docs: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    usual = os.stat
+    gone = docs / "notes.txt"
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        nonlocal looks
+        facts = usual(path, **options)
+        looks -= path == gone
+        if looks == 0:
+            gone.unlink(missing_ok=True)
+        return facts
+
+    monkeypatch.setattr(os, "stat", stat)
+    (docs / "other.txt").write_text("Narvik")
+    assert [it.where for it in search(docs, "Narvik")] == ["other.txt:1"]
+
+
 def test_encodings(docs: Path) -> None:
     """Text that says how it is encoded is read so; what only has the name of text is left out."""
     for number, encoding in enumerate(("utf-8-sig", "utf-16", "utf-32", "latin-1")):

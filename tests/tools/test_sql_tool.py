@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import itertools
 import sqlite3
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from conveyor_sandbox.reports import Ended, Output, Status
+from conveyor_sandbox.reports import Ended, Finished, Output, Status
 from conveyor_tools.answer import Unusable
+from conveyor_tools.apart import in_thread
 from conveyor_tools.errors import ToolLoadError
 from conveyor_tools.registry import find_tool
 from conveyor_tools.sql import SqlTool
@@ -389,6 +392,46 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
             assert "option" not in outcome.failure.message
 
     asyncio.run(do())
+
+
+@contextlib.asynccontextmanager
+async def all_threads_taken() -> AsyncIterator[None]:
+    """Other tools' functions hang, as many as may run: there is none for the database."""
+    release = threading.Event()
+    held = [asyncio.create_task(in_thread(release.wait)) for _ in range(64)]
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        release.set()
+        await asyncio.wait(held)
+
+
+def test_a_call_ends_whatever_happens(shop: Shop) -> None:
+    """Where it cannot even be undone here, the database does it."""
+
+    async def do() -> None:
+        async with talk(shop.tool(write=True)) as conversation:
+            conversation.write(1, "DELETE FROM orders;")
+            await conversation.until(lambda it: isinstance(it, Finished))
+            async with all_threads_taken():
+                conversation.write(1, "SELECT 1;")
+                assert (await conversation.ended(1)).status is Status.ERROR
+                conversation.write(2, "SELECT 2;")
+                conversation.session.end(2)  # at once, as for a step of a plan
+                two = await conversation.until(lambda it: isinstance(it, Ended) and it.call == 2)
+                assert isinstance(two, Ended)
+                assert two.outcome.failure is not None
+                assert "64 blocking calls" in two.outcome.failure.message
+            conversation.write(3, "DELETE FROM orders WHERE id = 1;")
+            await conversation.until(lambda it: isinstance(it, Finished) and it.unit.call == 3)
+            async with all_threads_taken():
+                assert (await conversation.ended(3)).failure is None
+                conversation.session.commit()
+                await conversation.session.close()
+
+    asyncio.run(do())
+    assert shop.names() == ["bob"]
 
 
 def test_garbage_for_a_database(tmp_path: Path) -> None:

@@ -44,17 +44,23 @@ def encode(value: Any, limit: int = LONGEST_RESULT) -> str:
         ToolError: it is no plain data, or too much of it.
     """
     try:
-        text = to_json(value, inf_nan_mode="null").decode()
+        text = to_json(value, inf_nan_mode="null")
         if len(text) > limit and isinstance(value, str):
-            kept = limit * len(value) // len(text)
-            cut = f"{value[:kept]}… ({len(value) - kept} characters more)"
-            return to_json(cut).decode()
+            kept = _cut(value, limit)
+            return to_json(f"{kept}… ({len(value) - len(kept)} characters more)").decode()
     except (ValueError, RecursionError) as problem:
         raise ToolError(f"its result is not plain data: {problem}") from problem
     if len(text) > limit:
-        size = f"{len(text)} characters of JSON, at most {limit}"
+        size = f"{len(text)} bytes of JSON, at most {limit}"
         raise ToolError(f"its result is too large: {size}")
-    return text
+    return text.decode()
+
+
+def _cut(value: str, limit: int) -> str:
+    """The beginning of a text that is so many bytes as JSON: some characters take more than one."""
+    while (size := len(to_json(value))) > limit + len('""'):
+        value = value[: len(value) * limit // size]
+    return value
 
 
 def failure_of(problem: BaseException) -> Failure:

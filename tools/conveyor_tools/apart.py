@@ -10,10 +10,14 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from typing import Any, NoReturn, TypeVar
+from weakref import WeakSet
 
 from conveyor_tools.errors import ToolError
+from conveyor_tools.printing import is_aside
+
+Value = TypeVar("Value")
 
 _GRACE = 3.0
 """Seconds that a coroutine has to end once it is cancelled."""
@@ -23,8 +27,11 @@ _MOST = 64
 _free = threading.Semaphore(_MOST)
 
 
-async def in_thread(work: Callable[[], Any]) -> Any:
+async def in_thread(work: Callable[[], Any], *, counted: bool = True) -> Any:
     """What the function returns, or raises, run in a thread of its own.
+
+    `counted`: whether it is one of those of which there are not too many. What gives something
+    back is not: it has to be done.
 
     Not `asyncio.to_thread`: its threads are waited for at the end of the program, so that a
     function that hangs would hang it. Here, a wait that is cancelled leaves the thread to itself.
@@ -33,7 +40,7 @@ async def in_thread(work: Callable[[], Any]) -> Any:
         RuntimeError: too many threads have not ended.
         ToolError: it would end the program.
     """
-    if not _free.acquire(blocking=False):
+    if counted and not _free.acquire(blocking=False):
         raise RuntimeError(f"{_MOST} blocking calls have not ended")
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
@@ -50,7 +57,8 @@ async def in_thread(work: Callable[[], Any]) -> Any:
         except BaseException as raised:  # noqa: BLE001 - it is raised again where it is waited for
             problem = raised
         finally:
-            _free.release()
+            if counted:
+                _free.release()
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(tell, value, problem)
 
@@ -73,7 +81,9 @@ async def in_task(work: Awaitable[Any]) -> Any:
     task = asyncio.create_task(_tried(work))
     try:
         value, problem = await asyncio.shield(task)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
+        if task.cancelled() and not _is_cancelled():
+            raise harmless(cancelled) from cancelled  # of something that it waited for itself
         task.cancel()
         try:
             await asyncio.wait([task], timeout=_GRACE)
@@ -84,6 +94,12 @@ async def in_task(work: Awaitable[Any]) -> Any:
     if problem is not None:
         _raise(problem)
     return value
+
+
+def _is_cancelled() -> bool:
+    """Whether who runs this was told to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _tried(work: Awaitable[Any]) -> tuple[Any, BaseException | None]:
@@ -110,5 +126,35 @@ def _raise(problem: BaseException) -> NoReturn:
 
 def harmless(problem: BaseException) -> ToolError:
     """What says the same, and is no more than an error."""
-    name, message = type(problem).__name__, str(problem)
-    return ToolError(f"{name}: {message}" if message else name)
+    return ToolError(f"{type(problem).__name__}: {problem}".removesuffix(": "))
+
+
+def run(main: Coroutine[Any, Any, Value]) -> Value:
+    """As `asyncio.run`, but for what tools began, whose end is waited for no longer than above."""
+    begun: WeakSet[asyncio.Task[Any]] = WeakSet()
+
+    def begin(loop: asyncio.AbstractEventLoop, work: Any, /, **options: Any) -> asyncio.Task[Any]:
+        task = asyncio.Task(work, loop=loop, **options)
+        if is_aside():
+            begun.add(task)
+        return task
+
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_task_factory(begin)
+        try:
+            return runner.run(main)
+        finally:
+            runner.run(_end(begun))
+
+
+async def _end(begun: Collection[asyncio.Task[Any]]) -> None:
+    tasks = [task for task in begun if not task.done() and task not in _left]
+    for task in tasks:
+        task.cancel()
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=_GRACE)
+    finally:
+        for task in begun:
+            if not task.done():
+                _leave(task)

@@ -149,9 +149,9 @@ class FunctionTool:
             await getting_ready
             return await self._run(args, kwargs)
 
-        harmless = self.declaration.idempotent or self.effects_of(arguments) is Effects.PURE
+        repeatable = self.declaration.idempotent or self.effects_of(arguments) is Effects.PURE
         async with self._slots.here:
-            retries = self.declaration.retries if harmless else 0
+            retries = self.declaration.retries if repeatable else 0
             return await attempted(call, Limit(self.timeout), retries)
 
     async def close(self) -> None:

@@ -44,8 +44,7 @@ class HostCall:
         *,
         keeps_files: bool = False,
     ) -> None:
-        self.over = False
-        """Whether its end was reported."""
+        self._over = False
         self._number = number
         self._tool = tool
         self._report = report
@@ -59,6 +58,11 @@ class HostCall:
         """Whether no more of it may begin: it was cancelled, or a unit failed."""
         self._outcome = Outcome(Status.OK)
         self._files: list[FileMade] = []  # that count if the call ends well
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether its end was reported, and nothing of it goes on: nobody needs it any more."""
+        return self._over and all(task.done() for task in self._getting_ready)
 
     def prepare(self) -> None:
         """It will come: let the tool get ready."""
@@ -158,7 +162,7 @@ class HostCall:
     async def _end(self) -> None:
         if self._units:
             await asyncio.wait(self._units.values())
-        self.over = True
+        self._over = True
         for file in self._files if self._outcome.status is Status.OK else ():
             self._report(file)
         self._report(Ended(self._number, self._outcome, time.monotonic()))

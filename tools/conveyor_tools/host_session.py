@@ -40,7 +40,7 @@ class HostSession:
         self._report(RolledBack(call, (), time.monotonic()))
 
     def commit(self) -> None:
-        self._calls = {number: it for number, it in self._calls.items() if not it.over}
+        self._calls = {number: it for number, it in self._calls.items() if not it.is_quiet}
 
     async def close(self) -> None:
         """End what still runs; the tool gives back what it holds, if it can."""

@@ -63,6 +63,7 @@ class PlanRun:
         self._caller = StepCaller(place, self.calls, prepared)
         self._report = report
         self._steps: dict[int, Running] = {}  # by the indices of their units
+        self._furthest = 0  # the last of these units
         self._waiting: defaultdict[int, list[Running]] = defaultdict(list)  # by what they wait for
         self._ready: list[int] = []
         self._running = 0
@@ -84,6 +85,7 @@ class PlanRun:
             return
         waits = {unit for unit in after if not self._is_done(unit)}
         running = self._steps[key.index] = Running(key, step, waits)
+        self._furthest = max(self._furthest, key.index)
         for unit in waits:
             self._waiting[unit].append(running)
         if not waits:
@@ -211,8 +213,8 @@ class PlanRun:
     def _next(self) -> Running | None:
         """The first step that is not settled. A gap is one that may still come, until the end."""
         if self._closed:
-            behind = [unit for unit in self._steps if unit >= self._settled]
-            self._settled = min(behind, default=self._settled)
+            while self._settled < self._furthest and self._settled not in self._steps:
+                self._settled += 1
         return self._steps.get(self._settled)
 
     def _tell_result(self, running: Running) -> None:

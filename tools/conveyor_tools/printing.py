@@ -6,7 +6,7 @@ While something else has the terminal, it is given what tools print instead.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO, cast
@@ -33,8 +33,16 @@ class _Output:
             return len(text)
         return (self._elsewhere() or self._own).write(text)
 
+    def writelines(self, lines: Iterable[str]) -> None:
+        self.write("".join(lines))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._own, name)
+
+
+def is_aside() -> bool:
+    """Whether a tool's own code runs here."""
+    return _of_a_tool.get()
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from conveyor_tools.apart import in_thread
 from conveyor_tools.databases.base import Answer, Database, DatabaseFailed, Limits
 from conveyor_tools.databases.text import shown
 from conveyor_tools.splitters.base import Unit
-from conveyor_tools.sql_call import SqlCall, close_after, was_interrupted
+from conveyor_tools.sql_call import SqlCall, close_after, close_late, in_database, was_interrupted
 
 _PRESS = 0.2
 """Seconds between two tries to interrupt a statement: one that comes too early has no effect."""
@@ -44,6 +44,8 @@ _ROWS = 10_000
 """Rows of a result that code can use."""
 _UNDONE = "(what this call changed was undone)"
 _NOT_KEPT = "what call {} changed in the database was not kept"
+_UNSURE = "what call {} changed in the database may not have been kept (look before you repeat it)"
+"""Where the server may have done it, and its word was lost."""
 _STOPPED = Failure("interrupt", "KeyboardInterrupt", "it was stopped")
 
 
@@ -86,8 +88,8 @@ class SqlSession:
     def listen(self, listener: Callable[[Report], None]) -> None:
         self._listener = listener
 
-    def prepare(self, call: int) -> None:  # noqa: ARG002 - one connection serves all calls
-        self._later(self._prepare())
+    def prepare(self, call: int) -> None:
+        self._later(self._prepare(self._call(call)))
 
     def want_data(self, call: int) -> None:
         self._call(call).limits = replace(self._limits, data=_ROWS)
@@ -117,7 +119,7 @@ class SqlSession:
         database, self._database = self._database, None
         if database is not None:
             with contextlib.suppress(Exception):
-                await in_thread(database.close)
+                await in_thread(database.close, counted=False)
 
     def _call(self, number: int) -> SqlCall:
         return self._calls.setdefault(number, SqlCall())
@@ -136,25 +138,31 @@ class SqlSession:
         while self._todo:
             await self._todo.popleft()
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, call: SqlCall) -> None:
         """A failure to connect is told by the first statement: it may have taken long."""
         self._unreached = None
         try:
-            await self._connected()
+            await self._connected(call)
         except DatabaseFailed as failed:
-            self._unreached = failed
+            if not call.stopped.is_set():
+                self._unreached = failed
 
-    async def _connected(self) -> Database:
+    async def _connected(self, call: SqlCall) -> Database:
+        """The connection, which serves all calls; one that is stopped does not wait for it."""
         unreached, self._unreached = self._unreached, None
         if unreached is not None:
             raise unreached
         if self._database is None:
-            self._database = await in_thread(self._connect)
+            connecting = asyncio.create_task(in_database(self._connect))
+            if not await call.wait(connecting):
+                self._leave(close_late(connecting))
+                raise DatabaseFailed(_STOPPED)
+            self._database = connecting.result()
         return self._database
 
     async def _do(self, step: Callable[[], None]) -> None:
         """One step of a transaction, which should not take long."""
-        work = asyncio.create_task(in_thread(step))
+        work = asyncio.create_task(in_database(step, counted=False))
         await asyncio.wait([work], timeout=self._timeout)
         if not work.done():
             await self._give_up(work)
@@ -172,14 +180,11 @@ class SqlSession:
             if not call.begun:
                 await self._begin(call)
             answer = await self._execute(unit.text, call)
-            text = await in_thread(lambda: shown(answer, self._limits))
+            text = await in_database(lambda: shown(answer, self._limits))
             outcome = Outcome(Status.OK)
             self._tell(Output(key, Stream.STDOUT, text, time.monotonic(), answer.data))
         except DatabaseFailed as failed:
             outcome = call.outcome = self._failed(failed.failure, call)
-        except Exception as problem:  # noqa: BLE001 - of a driver, or no thread to be had
-            failure = Failure("exception", type(problem).__name__, str(problem))
-            outcome = call.outcome = self._failed(failure, call)
         self._tell(Finished(key, outcome, began, time.monotonic()))
 
     async def _begin(self, call: SqlCall) -> None:
@@ -195,25 +200,21 @@ class SqlSession:
             return
         lasting = self._database is not None
         try:
-            await self._do((await self._connected()).begin)
+            await self._do((await self._connected(call)).begin)
         except DatabaseFailed as failed:
             if not (lasting and failed.failure.kind == "connection"):
                 raise
             await self._give_up()
-            await self._do((await self._connected()).begin)
+            await self._do((await self._connected(call)).begin)
         self._open = call.begun = True
 
     async def _execute(self, text: str, call: SqlCall) -> Answer:
         database = self._database
         assert database is not None
         work: asyncio.Task[Answer] = asyncio.create_task(
-            in_thread(lambda: database.execute(text, call.limits or self._limits))
+            in_database(lambda: database.execute(text, call.limits or self._limits))
         )
-        stopped = asyncio.create_task(call.stopped.wait())
-        first = asyncio.FIRST_COMPLETED
-        await asyncio.wait([work, stopped], timeout=self._timeout, return_when=first)
-        stopped.cancel()
-        if work.done():
+        if await call.wait(work, self._timeout):
             return work.result()
         if not await self._interrupted(database, work):
             await self._give_up(work)
@@ -231,7 +232,7 @@ class SqlSession:
         """Interrupt the statement; whether it ended then."""
         until = time.monotonic() + _GRACE
         while not work.done() and time.monotonic() < until:
-            press = asyncio.create_task(in_thread(database.interrupt))
+            press = asyncio.create_task(in_thread(database.interrupt, counted=False))
             await asyncio.wait([press], timeout=_GRACE)
             await asyncio.wait([work], timeout=_PRESS)
         return work.done()
@@ -244,10 +245,14 @@ class SqlSession:
         database, self._database = self._database, None
         self._open = False
         if database is not None:
-            await in_thread(database.abort)
-            left = asyncio.create_task(close_after(work, database))
-            self._left.add(left)
-            left.add_done_callback(self._left.discard)
+            with contextlib.suppress(Exception):
+                await in_thread(database.abort, counted=False)
+            self._leave(close_after(work, database))
+
+    def _leave(self, closing: Coroutine[Any, Any, None]) -> None:
+        left = asyncio.create_task(closing)
+        self._left.add(left)
+        left.add_done_callback(self._left.discard)
 
     def _failed(self, failure: Failure, call: SqlCall) -> Outcome:
         """The outcome of a statement, and so of its call."""
@@ -305,5 +310,6 @@ class SqlSession:
             await self._undo()
             if self._write:
                 why = self._without_hidden(failed.failure.message)
-                self._unkept = f"{_NOT_KEPT.format(self._last)}: {why}"
+                what = _UNSURE if failed.failure.kind == "connection" else _NOT_KEPT
+                self._unkept = f"{what.format(self._last)}: {why}"
                 self._tell(RolledBack(self._last, (self._unkept,), time.monotonic()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +61,11 @@ def documents(folder: Path) -> Iterator[Document]:
             path = Path(where, name)
             if name.startswith(".") or path.suffix.lower() not in _TEXT | _HTML:
                 continue
-            if path.is_symlink() or not path.is_file():
+            try:
+                facts = path.lstat()
+            except OSError:  # it is gone by now
                 continue
-            facts = path.stat()
-            if facts.st_size > _LARGEST:
+            if not stat.S_ISREG(facts.st_mode) or facts.st_size > _LARGEST:
                 continue
             shown = _shown(path.relative_to(folder).as_posix())
             yield Document(path, shown, facts.st_mtime_ns, facts.st_size)
