@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,20 @@ def test_a_signal_during_start_up(
     done = finish(process)
     assert (done.code, done.json["status"]) == (code, status)
     assert ended(conveyor)["status"] == status
+
+
+def test_ctrl_c_while_it_is_loaded(conveyor: Command) -> None:
+    """130, and no traceback. Here a library is loaded that presses it."""
+    pressing = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    (conveyor.folder / "early").mkdir()
+    conveyor.write("early/typer.py", pressing)
+    done = conveyor("--version", PYTHONPATH=str(conveyor.folder / "early"))
+    assert (done.code, done.out, done.err) == (130, "", "")
+
+
+def test_it_is_a_module_too(conveyor: Command) -> None:
+    done = conveyor.shell(f"{sys.executable} -m conveyor_cli --version")
+    assert (done.code, done.out) == (0, conveyor("--version").out)
 
 
 @pytest.mark.parametrize("number", ["HUP", "INT"])
