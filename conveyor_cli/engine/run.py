@@ -92,7 +92,7 @@ class Run:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._load())
                 group.create_task(sandbox)
-        except* Exception as problems:  # noqa: BLE001 - raised again, the first of them
+        except ExceptionGroup as problems:
             raise problems.exceptions[0] from None
 
     async def _load(self) -> None:

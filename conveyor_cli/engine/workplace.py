@@ -89,7 +89,7 @@ class Workplace:
                 group.create_task(self._servers.start())
                 if self.needs_sandbox:
                     group.create_task(self._have_sandbox(progress, emit, clock))
-        except* Exception as problems:  # noqa: BLE001 - raised again, the first of them
+        except ExceptionGroup as problems:
             raise problems.exceptions[0] from None
 
     async def _have_sandbox(self, progress: Progress, emit: Emit, clock: RunClock) -> None:

@@ -418,7 +418,7 @@ def test_paths_of_tools_are_relative_to_the_task(conveyor: Command) -> None:
     [
         ("[python, nope]", "tools.1: no tool is called 'nope' (there is: python,"),
         ("[python, './none.py:f']", "tools: ./none.py:f: there is no such file"),
-        ("[python, './mytools.py']", "tools.1: no tool is called './mytools.py'"),
+        ("[python, './mytools.py']", "'./mytools.py': name its function or class, too"),
         ("[python, './mytools.py:']", "tools.1: not a tool: './mytools.py:'"),
         ("[python, './mytools.py:LOG']", "LOG: it is no function, but of type PosixPath"),
         ("[python, './mytools.py:note']", "note: it has no docstring"),

@@ -16,9 +16,12 @@ LOOKBEHIND = 3
 
 # Runs of code end where something must be noted. Strings and brackets that end in the text at hand
 # and hold nothing of note (a brace would matter in an f-string) are part of a run: this is faster.
+# Groups are repeated so often and no more, since `re` keeps a way back for each time: possessive
+# ones find too little before Python 3.11.5.
 _PLAIN = r"""[^'"()\[\]{}#\\\r\n]++|'[^'\\\r\n{}]++'|"[^"\\\r\n{}]++\""""
-_CODE = re.compile(rf"(?:{_PLAIN}|\((?:{_PLAIN})*+\)|\[(?:{_PLAIN})*+\])*+")
-_IN_BRACKETS = re.compile(rf"(?:[\r\n]|{_PLAIN}|\((?:{_PLAIN})*+\)|\[(?:{_PLAIN})*+\])*+")
+_WHOLE = rf"{_PLAIN}|\((?:{_PLAIN}){{0,99}}\)|\[(?:{_PLAIN}){{0,99}}\]"
+_CODE = re.compile(rf"(?:{_WHOLE}){{0,999}}")
+_IN_BRACKETS = re.compile(rf"(?:[\r\n]|{_WHOLE}){{0,999}}")
 _IN_FIELD = re.compile(r"[^'\"()\[\]{}#\\:]*")
 _COMMENT = re.compile(r"[^\r\n]*")
 _STRINGS = {

@@ -19,11 +19,12 @@ _REST = re.compile(r"[^ \t\n;&|<>()'\"\\`$]*")
 _EXPANSION = r"\$\w++|\$\{\w++\}|\$\(\([^()'\"\\$`]*+\)\)"
 _RUN = re.compile(
     r"(?:[ \t]++|[^ \t\n;&|<>()'\"\\`$#][^ \t\n;&|<>()'\"\\`$]*+"
-    rf"|'[^']*+'|\"(?:[^\"\\$`]++|{_EXPANSION})*+\"|{_EXPANSION}"
-    r"|(?:<|>>?+)&?+[ \t]*+[\w./-]++(?=[ \t\n;&|)]))*+"
+    rf"|'[^']*+'|\"(?:[^\"\\$`]++|{_EXPANSION}){{0,99}}\"|{_EXPANSION}"
+    r"|(?:<|>>?+)&?+[ \t]*+[\w./-]++(?=[ \t\n;&|)])){0,999}"
 )
 """Words and blanks, where no word means anything. Strings, expansions and redirections that are
-plain, and complete in the text at hand, are part of it: this is faster."""
+plain, and complete in the text at hand, are part of it: this is faster. No group is possessive (see
+`logical_line`)."""
 _WORD = re.compile(r"[ \t]*+([\w./-]++|[{}!]|\[\[?+|\]\])(?:[ \t]++(?=[^ \t(])|(?=[\n;&|)]))")
 """A plain word that may mean something, and has ended in the text at hand. Faster, too."""
 _NO_WORD = ";&|()\\`"
