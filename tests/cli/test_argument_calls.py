@@ -14,8 +14,7 @@ from conveyor_cli.comparison import Comparison, compare
 from conveyor_cli.engine.approval import Ask
 from conveyor_cli.performance import Performance
 from conveyor_cli.task import Task
-from conveyor_cli.tool_choice import ToolChoice
-from conveyor_cli.trust import TrustStore, claim_of
+from conveyor_cli.trust import code_of, require_trust
 
 TOOLS = '''
 import asyncio, pathlib
@@ -99,9 +98,6 @@ class Bench:
         self.folder = folder
         path = folder / "mytools.py"
         path.write_text(f"{TOOLS}\n# {folder}\n")  # a module of its own for each test
-        claim = claim_of(ToolChoice(f"{path}:look"))
-        assert claim is not None
-        TrustStore().add(claim)
 
     def compare(
         self,
@@ -123,6 +119,7 @@ class Bench:
             }
             | settings
         )
+        require_trust(code_of(task.tools), given=True)
         found = asyncio.run(compare(task, 1, lambda *_: None, ask))
         assert found.differences == []
         return found

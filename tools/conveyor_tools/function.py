@@ -234,11 +234,11 @@ def _check(declaration: Declaration, signature: Arguments, function: Callable[..
     safe = declaration.idempotent or declaration.effects is Effects.PURE
     if declaration.retries and not (safe or hasattr(function, "effects_of")):
         raise ValueError("retries are for tools that are pure or idempotent")
-    if declaration.early and not hasattr(function, "on_argument"):
-        raise ValueError("early is for a class with on_argument, which is told of arguments")
     unknown = sorted(named - {*signature.names})
     if unknown:
         raise ValueError(f"it has no parameter {unknown[0]!r}, which its declaration names")
+    if declaration.early and not hasattr(function, "on_argument"):
+        raise ValueError("early is for a class with on_argument, which is told of arguments")
     if declaration.ready_when is None:
         if signature.later:
             raise ValueError("it takes values later, but declares no ready_when")
