@@ -17,7 +17,7 @@ from conveyor_tools.splitters.base import AcceptsAll, Unit
 from conveyor_tools.splitters.scanning import Scanner, ScanningSplitter
 from conveyor_tools.splitters.shell_lexer import ShellLexer
 
-_BEFORE_CODE = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?+\n)*+")
+_BEFORE_CODE = re.compile(r"(?:[ \t]*+(?:#[^\n]*+)?\n)*")
 
 
 @dataclass(frozen=True, slots=True)
