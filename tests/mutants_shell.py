@@ -56,8 +56,8 @@ SHELL = [
     Mutant(
         "a plain redirection ends in the text at hand",
         f"{_CUT}/shell_lexer.py",
-        r"[\w./-]++(?=[ \t\n;&|)]))*+",
-        r"[\w./-]++)*+",
+        r"[\w./-]++(?=[ \t\n;&|)])){0,999}",
+        r"[\w./-]++){0,999}",
         ORACLE,
     ),
     Mutant(
