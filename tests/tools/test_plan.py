@@ -235,15 +235,15 @@ def test_independent_steps_run_side_by_side() -> None:
         world = World()
         talk = Conversation(world)
         talk.write('$1 = wait("a")\n$2 = wait("b")\n$3 = wait("${1}c")\n$4 = wait("')
-        await talk.seen(lambda it: isinstance(it, Started) and it.unit.index == 1)
+        await talk.seen(lambda it: isinstance(it, Progressed) and it.unit.index == 1)
         assert world.begun == ["a", "b"]
         world.gates["a"].set()
-        await talk.seen(lambda it: isinstance(it, Started) and it.unit.index == 2)
+        await talk.seen(lambda it: isinstance(it, Progressed) and it.unit.index == 2)
         assert world.begun == ["a", "b", "ac"]
         talk.write('d")\n')
         await talk.seen(lambda it: isinstance(it, Started) and it.unit.index == 3)
         for gate in ("d", "ac", "b"):
-            world.gates[gate].set()
+            world.gates.setdefault(gate, asyncio.Event()).set()
             await asyncio.sleep(0)
         await talk.close()
         assert talk.output == '$1 = "a"\n$2 = "b"\n$3 = "ac"\n$4 = "d"\n'
@@ -353,7 +353,7 @@ def test_cancelling_stops_what_runs() -> None:
         world = World()
         talk = Conversation(world)
         talk.write('$1 = give(1)\n$2 = wait("a")\n$3 = give($2)\n')
-        await talk.seen(lambda it: isinstance(it, Started) and it.unit.index == 1)
+        await talk.seen(lambda it: isinstance(it, Progressed))
         talk.session.cancel(1)
         talk.write("$4 = give(1)\n")
         assert (await talk.close()).status is Status.CANCELLED

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from conveyor_tools.splitters.base import Unit
@@ -147,12 +147,17 @@ def test_invalid_text_holds_nothing_back(program: str, rest: str) -> None:
 @given(st.data())
 @settings(max_examples=300, suppress_health_check=list(HealthCheck))
 def test_truncate_forgets(data: st.DataObject) -> None:
-    """After `truncate` all is as if the rest had never come."""
+    """After `truncate` all is as if the rest had never come.
+
+    But for a last line that is a backslash alone, which no program ends with: whether what stands
+    before it was released already depends on what came after it.
+    """
     text = data.draw(programs(statements=3, depth=1) | texts())
     splitter = PythonSplitter()
     found = [unit for piece in data.draw(chopped(text)) for unit in splitter.feed(piece)]
     assert splitter.released == sum(len(unit.text) for unit in found)
     length = data.draw(st.integers(splitter.released, len(text)))
+    assume(not text[:length].rstrip(" \t\f\r\n").endswith("\\"))
     splitter.truncate(length)
     assert found + splitter.flush() == units([text[:length]], (3, 12))
     assert splitter.released == length

@@ -60,7 +60,7 @@ class SqliteDatabase:
         try:
             self._connection = sqlite3.connect(
                 name,
-                min(_PATIENCE, _SHARE * timeout),
+                timeout=min(_PATIENCE, _SHARE * timeout),
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=0,  # a statement of ours must not serve the model's same text

@@ -213,7 +213,9 @@ class Index:
 
 
 def _opened(name: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(name, _PATIENCE, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        name, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+    )
     connection.executescript(f"PRAGMA journal_mode = wal;{_SCHEMA}")
     connection.execute("SELECT count(*) FROM documents").fetchone()
     return connection
