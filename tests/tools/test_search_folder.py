@@ -316,5 +316,6 @@ def test_large_documents(docs: Path) -> None:
 
 def test_sqlite_has_fts5() -> None:
     """What the index needs of Python's SQLite."""
-    options = {row[0] for row in sqlite3.connect(":memory:").execute("PRAGMA compile_options")}
+    with contextlib.closing(sqlite3.connect(":memory:")) as any_one:
+        options = {row[0] for row in any_one.execute("PRAGMA compile_options")}
     assert "ENABLE_FTS5" in options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -66,7 +67,10 @@ class SqliteDatabase:
                 cached_statements=0,  # a statement of ours must not serve the model's same text
                 uri=bool(name),
             )
-            self._prepare(write=write)
+            with contextlib.ExitStack() as unless_good:
+                unless_good.callback(self._connection.close)
+                self._prepare(write=write)
+                unless_good.pop_all()
         except sqlite3.Error as error:
             where = f"{path}: {error}" if path else str(error)
             raise DatabaseFailed.because("connection", type(error).__name__, where) from None

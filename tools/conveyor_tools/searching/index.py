@@ -216,8 +216,11 @@ def _opened(name: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         name, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
-    connection.executescript(f"PRAGMA journal_mode = wal;{_SCHEMA}")
-    connection.execute("SELECT count(*) FROM documents").fetchone()
+    with contextlib.ExitStack() as unless_good:
+        unless_good.callback(connection.close)
+        connection.executescript(f"PRAGMA journal_mode = wal;{_SCHEMA}")
+        connection.execute("SELECT count(*) FROM documents").fetchone()
+        unless_good.pop_all()
     return connection
 
 
